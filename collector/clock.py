@@ -1,0 +1,86 @@
+"""Wall time, boot time, and whether the kernel says that the wall clock is synchronised.
+
+Only stamps use wall time; ages, back-off and retention use `monotonic`.
+"""
+
+import ctypes
+import time
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+STA_UNSYNC = 0x40
+"""adjtimex(2) status bit; chrony, timesyncd and ntpd all clear it when the clock is good."""
+
+STEP_NS = 500_000_000
+"""A change of wall minus boot time beyond this is a step, not a slew."""
+
+
+class Regime(NamedTuple):
+    """A stretch of time over which the wall clock ran evenly: all readings of one segment lie in one."""
+
+    boot_id: str
+    offset_ns: int
+    """CLOCK_REALTIME minus CLOCK_BOOTTIME when the regime began."""
+    synchronised: bool
+
+
+class Clock(Protocol):
+    """What the rest asks of time; tests hand in one they turn by hand."""
+
+    def monotonic(self) -> float: ...
+    def wall_ns(self) -> int: ...
+    def regime(self) -> Regime: ...
+
+
+class _Timex(ctypes.Structure):
+    """struct timex, as far as `status`; the rest is room the kernel writes to."""
+
+    _fields_ = [
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("room", ctypes.c_byte * 256),
+    ]
+
+
+class SystemClock:
+    """The machine's clocks. The synchronised flag is asked for at most once a second."""
+
+    def __init__(self) -> None:
+        self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
+        self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        self._checked = float("-inf")
+        self._regime = Regime(self._boot_id, self._offset_ns(), self.synchronised())
+        self.steps = 0
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+    def synchronised(self) -> bool:
+        """What adjtimex(2) says, asked read-only (needs no privilege)."""
+        timex = _Timex()
+        if self._adjtimex(ctypes.byref(timex)) < 0:
+            return False
+        return not timex.status & STA_UNSYNC
+
+    def regime(self) -> Regime:
+        """The current regime; a new one when the clock was stepped or its synchronisation changed."""
+        now = time.monotonic()
+        if now - self._checked >= 1.0:
+            self._checked = now
+            offset, synchronised = self._offset_ns(), self.synchronised()
+            stepped = abs(offset - self._regime.offset_ns) > STEP_NS
+            self.steps += stepped
+            if stepped or synchronised != self._regime.synchronised:
+                self._regime = Regime(self._boot_id, offset, synchronised)
+        return self._regime
+
+    @staticmethod
+    def _offset_ns() -> int:
+        return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)

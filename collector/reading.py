@@ -1,0 +1,45 @@
+"""The values that travel: a frame comes off the wire, a profile makes readings of it."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class Frame(NamedTuple):
+    """One message as it came off the wire.
+
+    `token` is what the source needs to acknowledge it (an MQTT packet id); 0 where nothing can be
+    re-sent. `again` says that the far end marked it as sent before (MQTT DUP in a resumed session).
+    """
+
+    payload: bytes
+    topic: str | None = None
+    token: int = 0
+    again: bool = False
+
+
+class Decoded(NamedTuple):
+    """What a profile read out of one frame, before the collector stamps it.
+
+    `device` is the identity the frame or topic itself carries, None where it carries none;
+    `time_ns` the payload's own time, only where the profile is told to trust it.
+    """
+
+    device: str | None
+    fields: dict[str, Any]
+    time_ns: int | None = None
+    suspect: list[str] | None = None
+
+
+class Reading(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """One device, one instant, named fields. Encodes as a msgpack array, which is how segments hold it."""
+
+    source: str
+    device: str
+    time_ns: int
+    """Unix time in nanoseconds, as the wall clock stood when the frame arrived."""
+    fields: dict[str, Any]
+    suspect: list[str] | None = None
+    """Keys whose value lies outside the profile's plausible range."""
+    own_time: bool = False
+    """`time_ns` came with the payload, so a clock correction must leave it alone."""
