@@ -8,10 +8,15 @@ STABLE = 60.0
 
 
 class Backoff:
-    """Delays drawn evenly from [minimum, ceiling]; the ceiling starts at twice the minimum and doubles up to `maximum`."""
+    """Delays in seconds, drawn evenly from the minimum up to a ceiling that doubles from failure to failure."""
 
     def __init__(
-        self, minimum: float, maximum: float, *, now: Callable[[], float], draw: Callable[[], float] = random.random
+        self,
+        minimum: float,
+        maximum: float,
+        *,
+        now: Callable[[], float],
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._minimum = minimum
         self._maximum = max(minimum, maximum)

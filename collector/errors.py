@@ -1,11 +1,11 @@
 """What can go wrong, classed once, at the place that knows.
 
-    CollectorError             one line: what, where, what to do
-    ├── ConfigurationError     the operator's files; every mistake found, not only the first
-    ├── FrameError             one frame is not what its profile says; carries the counter's reason
-    ├── SourceError            a source cannot be opened or was lost; the wiring tries again
-    ├── SinkError              a sink cannot be reached or was lost; the wiring tries again
-    └── SpoolError             the disk side cannot go on; the process ends and the next start verifies
+CollectorError             one line: what, where, what to do
+├── ConfigurationError     the operator's files; every mistake found, not only the first
+├── FrameError             one frame is not what its profile says; carries the counter's reason
+├── SourceError            a source cannot be opened or was lost; the wiring tries again
+├── SinkError              a sink cannot be reached or was lost; the wiring tries again
+└── SpoolError             the disk side cannot go on; the process ends and the next start verifies
 """
 
 

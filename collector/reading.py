@@ -1,5 +1,7 @@
 """The values that travel: a frame comes off the wire, a profile makes readings of it."""
 
+import functools
+import time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -43,3 +45,14 @@ class Reading(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """Keys whose value lies outside the profile's plausible range."""
     own_time: bool = False
     """`time_ns` came with the payload, so a clock correction must leave it alone."""
+
+
+def rfc3339(time_ns: int) -> str:
+    """Unix time in nanoseconds as UTC to the microsecond."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+
+
+@functools.lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -1,12 +1,34 @@
-"""The configuration as typed values. Keys, types and defaults are all here; `load` fills them from files."""
+"""The configuration as typed values. Keys, types, limits and defaults are all here; `load` fills them."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from collector.config.units import Duration, Size
+
+Text = Annotated[str, Meta(min_length=1)]
+Name = Annotated[str, Meta(min_length=1, pattern="^[A-Za-z0-9_-]+$")]
+"""The name of a source or sink: it stands in topics, client ids, metric labels and on command lines."""
+
+
+def _between(low: Duration | Size, high: Duration | Size) -> Meta:
+    return Meta(extra={"between": (low, high)})
+
+
+Pause = Annotated[Duration, _between(Duration.parse("1ms"), Duration.parse("1d"))]
+Keepalive = Annotated[Duration, _between(Duration.parse("1s"), Duration.parse("65535s"))]
+"""MQTT counts it in whole seconds and 16 bits; 0 would leave a dead connection unnoticed."""
+Expiry = Annotated[Duration, _between(Duration.parse("1s"), Duration.parse("36500d"))]
+Payload = Annotated[Size, _between(Size.parse("1 B"), Size.parse("255 MiB"))]
+"""An MQTT packet ends at 256 MiB."""
+SpoolSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
+Wait = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("1h"))]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+Baudrate = Annotated[int, Meta(ge=50, le=4_000_000)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,87 +36,94 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class BackoffRange(Section, frozen=True, kw_only=True):
-    min: Duration = Duration(1.0)
-    max: Duration = Duration(60.0)
+    min: Pause = Duration(1.0)
+    max: Pause = Duration(60.0)
 
 
 class CollectorSection(Section, frozen=True, kw_only=True):
-    id: str = msgspec.field(default_factory=socket.gethostname)
+    id: Annotated[str, Meta(min_length=1, max_length=64)] = msgspec.field(default_factory=socket.gethostname)
     data_dir: Path = Path("/var/lib/edge-collector")
 
 
 class SpoolSection(Section, frozen=True, kw_only=True):
-    max_bytes: Size = Size(256 * 1024 * 1024)
+    max_bytes: SpoolSize = Size(256 * 1024 * 1024)
     when_full: Literal["drop-oldest", "reject-new"] = "drop-oldest"
-    hold: Duration = Duration(5.0)
-    commit_after: Duration = Duration(1.0)
-    linger: Duration = Duration(0.02)
-    clock_wait: Duration = Duration(120.0)
+    hold: Wait = Duration(5.0)
+    commit_after: Wait = Duration(1.0)
+    linger: Wait = Duration(0.02)
+    clock_wait: Wait = Duration(120.0)
     durability: Literal["normal", "strict"] = "normal"
 
 
 class Tls(Section, frozen=True, kw_only=True):
     """Files for a TLS connection; all optional, the system's authorities by default."""
 
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    ca_file: Text | None = None
+    cert_file: Text | None = None
+    key_file: Text | None = None
 
 
 class SerialSource(Section, frozen=True, kw_only=True, tag="serial"):
-    port: str
-    profile: str
-    baudrate: int | None = None
+    port: Text
+    profile: Text
+    baudrate: Baudrate | None = None
     """None: what the profile says."""
     bytesize: Literal[5, 6, 7, 8] | None = None
     parity: Literal["none", "even", "odd"] | None = None
     stopbits: Literal[1, 2] | None = None
-    device: str | None = None
-    time_field: str | None = None
-    time_unit: Literal["s", "ms", "us", "ns", "iso8601"] = "s"
-    device_field: str | None = None
+    device: Text | None = None
+    time_field: Text | None = None
+    time_unit: TimeUnit = "s"
+    device_field: Text | None = None
     backoff: BackoffRange = BackoffRange()
 
 
 class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
-    url: str
-    topics: list[str]
-    profile: str
-    username: str | None = None
-    password_file: str | None = None
-    window: int = 1000
+    url: Text
+    topics: Annotated[list[Text], Meta(min_length=1)]
+    profile: Text
+    username: Text | None = None
+    password_file: Text | None = None
+    window: Annotated[int, Meta(ge=1, le=65535)] = 1000
+    """Unacknowledged messages the broker may hand over (MQTT's Receive Maximum)."""
     qos: Literal[0, 1] = 1
-    device: str | None = None
-    time_field: str | None = None
-    time_unit: Literal["s", "ms", "us", "ns", "iso8601"] = "s"
-    device_field: str | None = None
-    max_payload: Size = Size(256 * 1024)
-    keepalive: Duration = Duration(30.0)
-    session_expiry: Duration = Duration(7 * 86400.0)
+    device: Text | None = None
+    time_field: Text | None = None
+    time_unit: TimeUnit = "s"
+    device_field: Text | None = None
+    max_payload: Payload = Size(256 * 1024)
+    keepalive: Keepalive = Duration(30.0)
+    session_expiry: Expiry = Duration(7 * 86400.0)
     """How long the broker keeps our session, and so what it queued, while we are away."""
     backoff: BackoffRange = BackoffRange()
 
 
 class HostSource(Section, frozen=True, kw_only=True, tag="host"):
-    interval: Duration = Duration(30.0)
-    device: str | None = None
+    interval: Pause = Duration(30.0)
+    device: Text | None = None
 
 
 class MqttSink(Tls, frozen=True, kw_only=True, tag="mqtt"):
-    url: str | None = None
-    urls: list[str] | None = None
+    url: Text | None = None
+    urls: Annotated[list[Text], Meta(min_length=1)] | None = None
     format: Literal["reading", "batch"] = "reading"
-    topic: str | None = None
+    topic: Text | None = None
     """None: edge/{collector}/{device}/readings, for batches edge/{collector}/readings."""
-    username: str | None = None
-    password_file: str | None = None
-    keepalive: Duration = Duration(30.0)
+    username: Text | None = None
+    password_file: Text | None = None
+    keepalive: Keepalive = Duration(30.0)
     backoff: BackoffRange = BackoffRange()
+
+    @property
+    def topic_template(self) -> str:
+        if self.topic is not None:
+            return self.topic
+        return "edge/{collector}/readings" if self.format == "batch" else "edge/{collector}/{device}/readings"
 
 
 class StatusSection(Section, frozen=True, kw_only=True):
-    listen: str | None = "127.0.0.1:8080"
-    token_file: str | None = None
+    listen: Text | None = "127.0.0.1:8080"
+    token_file: Text | None = None
 
 
 class LogSection(Section, frozen=True, kw_only=True):
@@ -111,10 +140,39 @@ Sink = MqttSink
 
 
 class Configuration(Section, frozen=True, kw_only=True):
-    collector: CollectorSection = CollectorSection()
+    collector: CollectorSection = msgspec.field(default_factory=CollectorSection)
     spool: SpoolSection = SpoolSection()
-    sources: dict[str, Source] = {}
-    sinks: dict[str, Sink] = {}
+    sources: dict[Name, Source] = {}
+    sinks: dict[Name, Sink] = {}
     status: StatusSection = StatusSection()
     log: LogSection = LogSection()
     sandbox: SandboxSection = SandboxSection()
+
+
+class NotBuilt(NamedTuple):
+    """A key that is accepted with one warning until its part is built."""
+
+    key: str
+    """`*` stands for one name."""
+    concerns: Callable[[Any], bool]
+    meanwhile: str
+
+
+def _always(value: object) -> bool:
+    return True
+
+
+NOT_BUILT_KEYS = (
+    NotBuilt("spool.when_full", lambda value: value == "reject-new", "the oldest readings are dropped"),
+    NotBuilt("spool.durability", lambda value: value == "strict", '"normal" is in force'),
+    NotBuilt("spool.clock_wait", _always, "delivery does not wait for the clock"),
+    NotBuilt("log.format", lambda value: value != "auto", '"auto" is in force'),
+    NotBuilt("sandbox.mode", _always, "no sandbox is in force"),
+    NotBuilt("sinks.*.urls", lambda value: len(value) > 1, "only the first is used"),
+)
+
+NOT_BUILT_TYPES: dict[str, tuple[str, ...]] = {
+    "sources": ("modbus",),
+    "sinks": ("http", "influxdb", "nats", "file"),
+}
+"""By table. A type is an error, not a warning: a source that stays silent would look like a working one."""

@@ -1,0 +1,168 @@
+"""Sources and sinks as the configuration asks for them. What is not configured is not imported."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from collector.backoff import Backoff
+from collector.clock import Clock
+from collector.config import model
+from collector.config.load import Loaded
+from collector.config.secrets import locate, read_secret
+from collector.contracts import Sink, Source
+from collector.delivery import SinkDelivery
+from collector.intake import SourceIntake
+from collector.mqtt import address, topics
+from collector.mqtt.connect import ConnectOptions
+from collector.mqtt.packets import Will
+from collector.profiles import library
+from collector.profiles.profile import Profile, SerialSettings
+from collector.spool.spool import Spool
+
+Device = Callable[[str | None, str | None], str]
+"""Names a device from the identity its frame carried and the topic it came on."""
+
+_PLACEHOLDER = re.compile(r"\{(\d+)\}")
+
+
+def sources(loaded: Loaded, spool: Spool | None, clock: Clock) -> list[SourceIntake]:
+    """One intake for each configured source. Raises ConfigurationError."""
+    return [_intake(name, section, loaded, spool, clock) for name, section in loaded.configuration.sources.items()]
+
+
+def sinks(loaded: Loaded, spool: Spool, clock: Clock) -> list[SinkDelivery]:
+    """One delivery for each configured sink. Raises ConfigurationError."""
+    return [
+        SinkDelivery(name, _mqtt_sink(name, section, loaded), spool, _backoff(section.backoff, clock))
+        for name, section in loaded.configuration.sinks.items()
+    ]
+
+
+def windows(configuration: model.Configuration) -> dict[str, int]:
+    """How many messages of each acknowledging source can come again."""
+    return {
+        name: section.window
+        for name, section in configuration.sources.items()
+        if isinstance(section, model.MqttSource) and section.qos
+    }
+
+
+def _intake(name: str, section: model.Source, loaded: Loaded, spool: Spool | None, clock: Clock) -> SourceIntake:
+    source: Source
+    profile: Profile | None = None
+    match section:
+        case model.MqttSource():
+            from collector.sources.mqtt import MqttSource
+
+            profile = _profile(section, loaded)
+            source = MqttSource(_connection(name, section, loaded), section.topics, section.qos)
+            device = _topic_device(name, section)
+            backoff = section.backoff
+        case model.SerialSource():
+            from collector.sources.serial import SerialSource
+
+            profile = _profile(section, loaded)
+            source = SerialSource(section.port, _line(section, profile), profile.framer)
+            device = _fixed_device(section.device or name, identity=section.device_field is not None)
+            backoff = section.backoff
+        case model.HostSource():
+            from collector.sources.host import HostSource
+
+            source = HostSource(section.interval)
+            device = _fixed_device(section.device or name, identity=False)
+            backoff = model.BackoffRange()
+    return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock))
+
+
+def _profile(section: model.MqttSource | model.SerialSource, loaded: Loaded) -> Profile:
+    profile = library.load(section.profile, [loaded.folder / "firmware_profiles", library.builtin_folder()])
+    return profile.with_options(
+        time_field=section.time_field, time_unit=section.time_unit, device_field=section.device_field
+    )
+
+
+def _line(section: model.SerialSource, profile: Profile) -> SerialSettings:
+    """The profile's line settings with the source's own put over them."""
+    said = {key: getattr(section, key) for key in ("baudrate", "bytesize", "parity", "stopbits")}
+    said = {key: value for key, value in said.items() if value is not None}
+    if profile.serial is not None:
+        return msgspec.structs.replace(profile.serial, **said)
+    return SerialSettings(**said)
+
+
+def _fixed_device(name: str, *, identity: bool) -> Device:
+    """A line or a host is one device; the frame's identity counts where the source asks for it."""
+    return lambda carried, topic: carried if identity and carried is not None else name
+
+
+def _topic_device(name: str, section: model.MqttSource) -> Device:
+    """The source's own rule, else the profile's identity, else what the wildcards matched, else the source's name."""
+
+    def device(carried: str | None, topic: str | None) -> str:
+        if carried is not None and section.device is None:
+            return carried
+        levels: list[str] = []
+        for topic_filter in section.topics:
+            if topic is not None and topics.matches(topic_filter, topic):
+                levels = topics.captures(topic_filter, topic)
+                break
+        if section.device is None:
+            return "-".join(levels) or name
+        return _PLACEHOLDER.sub(lambda match: levels[int(match[1]) - 1], section.device)
+
+    return device
+
+
+def _mqtt_sink(name: str, section: model.MqttSink, loaded: Loaded) -> Sink:
+    from collector.sinks.mqtt import MqttSink
+
+    collector = loaded.configuration.collector.id
+    status_topic = f"edge/{topics.escape_level(collector)}/status"
+    options = _connection(name, section, loaded)
+
+    def with_will() -> ConnectOptions:
+        return replace(options(), will=Will(status_topic, b'{"state":"offline"}', qos=1, retain=True))
+
+    return MqttSink(with_will, collector, section.format, section.topic_template, status_topic)
+
+
+def _connection(name: str, section: model.MqttSource | model.MqttSink, loaded: Loaded) -> Callable[[], ConnectOptions]:
+    """Reads secrets and certificates at every call: a connection made later sees what was rotated."""
+    url = section.url if isinstance(section, model.MqttSource) else section.url or (section.urls or [""])[0]
+    broker = address.parse(url or "")
+    folder = loaded.folder
+    client_id = address.client_id(loaded.configuration.collector.id, name, address.machine_id())
+
+    def path(file: str | None) -> Path | None:
+        return locate(file, base=folder) if file is not None else None
+
+    def options() -> ConnectOptions:
+        common = ConnectOptions(
+            broker.host,
+            broker.port,
+            client_id,
+            ssl=address.tls_context(path(section.ca_file), path(section.cert_file), path(section.key_file))
+            if broker.tls
+            else None,
+            username=section.username,
+            password=read_secret(section.password_file, base=folder) if section.password_file else None,
+            keepalive=max(1, round(section.keepalive)),
+        )
+        if not isinstance(section, model.MqttSource):
+            return common
+        return replace(
+            common,
+            clean_start=False,
+            session_expiry=round(section.session_expiry),
+            receive_maximum=section.window,
+            max_payload=section.max_payload,
+        )
+
+    return options
+
+
+def _backoff(section: model.BackoffRange, clock: Clock) -> Backoff:
+    return Backoff(section.min, section.max, now=clock.monotonic)

@@ -1,0 +1,40 @@
+"""`edge-collector check`: every mistake at once, or the configuration as it will be used."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from collector.check import load_checked
+from collector.config.show import show
+from collector.errors import ConfigurationError
+
+DEFAULT_FILE = Path("/etc/edge-collector/collector.toml")
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "check",
+        help="check the configuration and show it in effect",
+        description="Names every mistake at once and exits with 2, or shows the configuration in effect.",
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=DEFAULT_FILE,
+        help="the configuration file (default: %(default)s)",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        loaded = load_checked(arguments.config)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(show(loaded.configuration), end="")
+    return 0

@@ -1,0 +1,172 @@
+"""What can be judged from the configuration's values alone, key against key."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from collector.config.findings import Findings, Key, matches, quoted
+from collector.config.listen import ListenAddress
+from collector.config.model import (
+    NOT_BUILT_KEYS,
+    BackoffRange,
+    Configuration,
+    HostSource,
+    MqttSink,
+    MqttSource,
+    SerialSource,
+    Sink,
+    Source,
+    SpoolSection,
+    StatusSection,
+)
+
+_STOCK_NAMES = {"raspberrypi", "localhost", "debian", "raspbian", "ubuntu", "armbian", "dietpi"}
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_SERIAL_LATER = ("usb:", "socket://", "rfc2217://")
+
+
+def judge(configuration: Configuration, tables: dict[str, Any], findings: Findings) -> None:
+    """`tables`: what the files say, so that a key that was set can be told from a default."""
+    _not_built(tables, (), findings)
+    _identity(configuration, findings)
+    _spool(configuration.spool, findings)
+    for name, source in configuration.sources.items():
+        _source(source, ("sources", name), findings)
+    _ports(configuration, findings)
+    for name, sink in configuration.sinks.items():
+        _sink(sink, ("sinks", name), findings)
+    _status(configuration.status, findings)
+
+
+def placeholders(template: str) -> tuple[list[str], bool]:
+    """The names in braces, and whether a brace stands alone."""
+    return _PLACEHOLDER.findall(template), bool(set("{}") & set(_PLACEHOLDER.sub("", template)))
+
+
+def _not_built(table: dict[str, Any], at: Key, findings: Findings) -> None:
+    for name, value in table.items():
+        key = (*at, name)
+        for entry in NOT_BUILT_KEYS:
+            if matches(entry.key, key) and not findings.is_malformed(key) and entry.concerns(value):
+                findings.warn(key, f"not built yet; {entry.meanwhile}")
+        if isinstance(value, dict):
+            _not_built(value, key, findings)
+
+
+def _identity(configuration: Configuration, findings: Findings) -> None:
+    key = ("collector", "id")
+    name = configuration.collector.id
+    if not name or name != name.strip():
+        findings.mistake(key, f"{quoted(name)} begins or ends with a blank, or is empty; give a plain name")
+    elif any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name):
+        findings.mistake(key, f"{quoted(name)} holds an invisible character; remove it")
+    elif name.lower() in _STOCK_NAMES:
+        findings.warn(key, f"{quoted(name)} is what every new system is called; give this one its own name")
+    if set(name) & set("+#/"):
+        findings.warn(key, f"{quoted(name)} holds + # or /, which topics show escaped; prefer a plain name")
+    if not configuration.collector.data_dir.is_absolute():
+        findings.mistake(("collector", "data_dir"), "is relative; give an absolute path")
+
+
+def _spool(spool: SpoolSection, findings: Findings) -> None:
+    for name, limit in (("hold", spool.hold), ("commit_after", spool.commit_after)):
+        if spool.linger > limit:
+            fault = f"linger ({spool.linger.text()}) is longer than {name} ({limit.text()})"
+            findings.mistake(("spool",), f"{fault}; shorten it")
+
+
+def _source(source: Source, key: Key, findings: Findings) -> None:
+    if not isinstance(source, HostSource):
+        _backoff(source.backoff, key, findings)
+        if source.time_field is None and source.time_unit != "s":
+            findings.mistake((*key, "time_unit"), "means nothing without time_field; add that or remove this")
+    if isinstance(source, SerialSource):
+        _serial_port(source.port, (*key, "port"), findings)
+    if source.device is not None:
+        topics = source.topics if isinstance(source, MqttSource) else []
+        _device(source.device, topics, (*key, "device"), findings)
+
+
+def _backoff(backoff: BackoffRange, key: Key, findings: Findings) -> None:
+    if backoff.min > backoff.max:
+        fault = f"min ({backoff.min.text()}) is longer than max ({backoff.max.text()})"
+        findings.mistake((*key, "backoff"), f"{fault}; exchange them")
+
+
+def _serial_port(port: str, key: Key, findings: Findings) -> None:
+    if port.startswith(_SERIAL_LATER):
+        kind = next(prefix for prefix in _SERIAL_LATER if port.startswith(prefix))
+        findings.mistake(key, f"{kind} ports are not built yet; give a device such as /dev/ttyUSB0")
+    elif not port.startswith("/"):
+        findings.mistake(key, f"{quoted(port)} is not a device; give its path, such as /dev/ttyUSB0")
+
+
+def _ports(configuration: Configuration, findings: Findings) -> None:
+    taken: dict[str, str] = {}
+    for name, source in configuration.sources.items():
+        if isinstance(source, SerialSource):
+            first = taken.setdefault(source.port, name)
+            if first != name:
+                fault = f"{quoted(source.port)} is read by source {quoted(first)} already"
+                findings.mistake(("sources", name, "port"), f"{fault}; one port, one source")
+
+
+def _device(template: str, topics: Sequence[str], key: Key, findings: Findings) -> None:
+    names, stray = placeholders(template)
+    if stray:
+        findings.mistake(key, 'a brace stands alone; write placeholders as "{1}"')
+    for name in names:
+        if not topics:
+            findings.mistake(key, f"{quoted('{' + name + '}')} needs a topic; only MQTT sources have one")
+        elif not re.fullmatch("[1-9][0-9]?", name):
+            advice = "use {1} for what the first wildcard matched, and so on"
+            findings.mistake(key, f"{quoted('{' + name + '}')} is no placeholder; {advice}")
+        else:
+            for topic in topics:
+                count = sum(level in ("+", "#") for level in topic.split("/"))
+                if int(name) > count:
+                    fault = f"{{{name}}} is more than the {count} wildcards of {quoted(topic)}"
+                    findings.mistake(key, f"{fault}; use fewer, or make it a source of its own")
+
+
+def _sink(sink: Sink, key: Key, findings: Findings) -> None:
+    _backoff(sink.backoff, key, findings)
+    if sink.url is None and sink.urls is None:
+        findings.mistake((*key, "url"), "missing; give the broker's address, such as mqtts://broker.example:8883")
+    elif sink.url is not None and sink.urls is not None:
+        findings.mistake((*key, "urls"), "stands beside url; keep one of the two")
+    if sink.topic is not None:
+        _topic(sink, sink.topic, (*key, "topic"), findings)
+
+
+def _topic(sink: MqttSink, template: str, key: Key, findings: Findings) -> None:
+    allowed = ["collector"] if sink.format == "batch" else ["collector", "source", "device"]
+    listed = ", ".join(f"{{{name}}}" for name in allowed)
+    names, stray = placeholders(template)
+    for name in names:
+        if name in ("source", "device") and name not in allowed:
+            findings.mistake(key, f"{{{name}}} has no one value in a batch; use {listed}")
+        elif name not in allowed:
+            findings.mistake(key, f"{quoted('{' + name + '}')} is no placeholder; use {listed}")
+    if stray:
+        findings.mistake(key, f"a brace stands alone; use {listed}")
+    if set("+#") & set(template):
+        findings.mistake(key, "holds a wildcard; a message is published to one topic")
+    if template.startswith("$"):
+        findings.mistake(key, "begins with $, which is the broker's own; choose another")
+    if len(template.encode()) > 1024:
+        findings.mistake(key, "is longer than 1024 bytes; shorten it")
+
+
+def _status(status: StatusSection, findings: Findings) -> None:
+    key = ("status", "listen")
+    if status.listen is None:
+        return
+    try:
+        address = ListenAddress.parse(status.listen)
+    except ValueError as error:
+        findings.mistake(key, str(error))
+        return
+    if not address.private and status.token_file is None:
+        findings.mistake(key, "others can reach this address; add token_file, or listen on 127.0.0.1")

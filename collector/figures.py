@@ -1,0 +1,82 @@
+"""The wiring's figures in the form that `/status`, `/metrics` and the probes show."""
+
+from itertools import accumulate
+
+from collector.config.model import Sink, Source
+from collector.delivery import SinkDelivery
+from collector.intake import SourceIntake
+from collector.reading import rfc3339
+from collector.spool.spool import Spool
+from collector.status.report import Check, Histogram, Latest, Ledger, SinkReport, SourceReport, SpoolReport
+
+STUCK = 60.0
+"""Seconds without a sign of life from the disk side after which `/livez` says no."""
+
+
+def of_source(intake: SourceIntake, section: Source, spool: Spool | None) -> SourceReport:
+    reading = intake.latest
+    return SourceReport(
+        type=str(section.__struct_config__.tag),
+        state=intake.state,
+        connected=intake.state == "connected",
+        attempted=intake.attempted,
+        readings=spool.tail.state.received.get(intake.name, 0) if spool is not None else intake.readings_seen,
+        messages=dict(intake.messages),
+        invalid=dict(intake.invalid),
+        unacknowledged=intake.unacknowledged,
+        latest=Latest(reading.device, rfc3339(reading.time_ns), reading.fields) if reading is not None else None,
+        last_error=intake.last_error,
+    )
+
+
+def of_sink(delivery: SinkDelivery, section: Sink, spool: Spool) -> SinkReport:
+    books = spool.tail.state.sinks[delivery.name]
+    return SinkReport(
+        type=str(section.__struct_config__.tag),
+        state=delivery.state,
+        ledger=Ledger(books.received, books.delivered, books.pending, dict(books.dropped), books.dead),
+        connected=delivery.state == "connected",
+        attempts=dict(delivery.attempts),
+        backoff_seconds=delivery.backoff_seconds,
+        last_error=delivery.last_error,
+    )
+
+
+def of_spool(spool: Spool | None, limit: int) -> SpoolReport:
+    if spool is None:
+        return SpoolReport(limit_bytes=int(limit), journal="none: without a sink nothing is kept")
+    seconds = spool.commit_seconds
+    return SpoolReport(
+        pending_readings=max((sink.pending for sink in spool.tail.state.sinks.values()), default=0),
+        bytes=spool.database.bytes,
+        limit_bytes=int(limit),
+        oldest_age_seconds=spool.oldest_age(),
+        commits=seconds.count,
+        commit_seconds=Histogram(
+            dict(zip(seconds.bounds, accumulate(seconds.counts), strict=False)), seconds.count, seconds.total
+        ),
+        journal=spool.journal_place,
+    )
+
+
+def ready(intakes: list[SourceIntake], spool: Spool | None) -> list[Check]:
+    """Never the cloud: a box that cannot reach it still does its work."""
+    checks = [Check("spool", True, "open" if spool is not None else "none: no sink is configured")]
+    checks += [
+        Check(
+            f"source {intake.name}",
+            intake.attempted,
+            intake.last_error or ("connected" if intake.attempted else "first attempt under way"),
+        )
+        for intake in intakes
+    ]
+    return [*checks, Check("sandbox", True, "not built")]
+
+
+def alive(spool: Spool | None, now: float) -> list[Check]:
+    """Who reads this knows that the event loop runs; what is left is the disk's thread."""
+    silent = now - spool.beat if spool is not None else 0.0
+    return [
+        Check("loop", True),
+        Check("disk", silent < STUCK, "" if silent < STUCK else f"no answer for {silent:.0f} s"),
+    ]

@@ -1,0 +1,204 @@
+"""The source side of the wiring: frames become readings, go to the spool, and are acknowledged once safe."""
+
+import asyncio
+import logging
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from collector.backoff import Backoff
+from collector.clock import Clock
+from collector.contracts import Source
+from collector.errors import FrameError, SourceError
+from collector.reading import Decoded, Frame, Reading
+from collector.spool.filling import Origin
+from collector.spool.spool import Spool
+
+log = logging.getLogger("edge_collector.source")
+
+PRESSED = 0.75
+"""Share of a source's window that may be unacknowledged before the spool is asked to commit."""
+
+COMPLAIN_EVERY = 60.0
+"""Seconds between two log lines about refused frames of one source; every frame is counted."""
+
+TOPICS = 10_000
+"""Topics whose device and checksum are remembered; beyond that the memory starts anew."""
+
+
+class Decoder(Protocol):
+    """The part of a firmware profile that the wiring needs."""
+
+    def decode(self, payload: bytes, topic: str | None = None) -> list[Decoded]: ...
+
+
+class SourceIntake:
+    """Runs one source for as long as it is not cancelled, and keeps its figures."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        decoder: Decoder | None,
+        device: Callable[[str | None, str | None], str],
+        spool: Spool | None,
+        clock: Clock,
+        backoff: Backoff,
+    ) -> None:
+        """`device` names the device from the profile's identity and the topic; without a spool nothing is kept."""
+        self.name = name
+        self.source = source
+        self.state = "connecting"
+        self.attempted = False
+        self.readings_seen = 0
+        self.messages: Counter[int] = Counter()
+        self.invalid: Counter[str] = Counter()
+        self.unacknowledged = 0
+        self.last_error: str | None = None
+        self.latest: Reading | None = None
+        self._decode = decoder.decode if decoder is not None else None
+        self._device = device
+        self._spool = spool
+        self._clock = clock
+        self._backoff = backoff
+        self._waiting: deque[tuple[int, list[int]]] = deque()
+        """Per burst, in order of arrival: the segment that must be safe, and the tokens to acknowledge."""
+        self._topics: dict[str, tuple[str, int]] = {}
+        self._complained = float("-inf")
+
+    async def run(self) -> None:
+        """Opens the source again, with back-off, whenever it is lost. Ends by cancellation only."""
+        while True:
+            try:
+                await self.source.run(self)
+            except SourceError as error:
+                delay = self._backoff.failed()
+                self._lost(str(error), delay)
+                await asyncio.sleep(delay)
+
+    def session(self, present: bool) -> None:
+        self._waiting.clear()
+        self._count_waiting()
+        if not present and self._spool is not None:
+            self._spool.tail.forget(self.name)
+
+    def connected(self) -> None:
+        self.state, self.attempted, self.last_error = "connected", True, None
+        self._backoff.succeeded()
+        log.info("source %s: connected", self.name)
+
+    def frames(self, frames: list[Frame]) -> None:
+        """Decodes a burst and hands it to the spool in one piece; each refused frame is counted and let go."""
+        assert self._decode is not None
+        now = self._clock.wall_ns()
+        readings: list[Reading] = []
+        origins: list[Origin] = []
+        tokens: list[int] = []
+        size = newest = 0
+        for payload, topic, token, again in frames:
+            device, topic_crc = self._topics.get(topic or "") or self._remember(topic)
+            if token:
+                tokens.append(token)
+                fingerprint = topic_crc << 32 | zlib.crc32(payload)
+                if again and (id := self._sent(token, fingerprint)) is not None:
+                    newest = max(newest, id)
+                    continue
+            else:
+                fingerprint = 0
+            try:
+                decoded = self._decode(payload, topic)
+            except FrameError as error:
+                self._refuse(error.reason, 1, error.detail)
+                continue
+            for identity, fields, time_ns, suspect in decoded:
+                name = device if identity is None else self._device(identity, topic)
+                own_time = time_ns is not None
+                readings.append(
+                    Reading(self.name, name, time_ns if time_ns is not None else now, fields, suspect, own_time)
+                )
+            origins.append(Origin(token, fingerprint, len(decoded)))
+            size += len(payload)
+        self._append(readings, origins, size, tokens, newest)
+
+    def readings(self, decoded: list[Decoded]) -> None:
+        now = self._clock.wall_ns()
+        readings = [
+            Reading(self.name, self._device(identity, None), time_ns or now, fields, suspect, time_ns is not None)
+            for identity, fields, time_ns, suspect in decoded
+        ]
+        self._append(readings, [], 64 * sum(len(reading.fields) for reading in readings), [], 0)
+
+    def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
+        self._refuse(reason, count, detail)
+        self._append([], [], 0, list(tokens), 0)
+
+    def received(self, count: int, qos: int) -> None:
+        self.messages[qos] += count
+
+    def safe(self, through: int) -> None:
+        """Segments up to `through` are safe: what came in them is acknowledged, in order of arrival."""
+        waiting = self._waiting
+        tokens: list[int] = []
+        while waiting and waiting[0][0] <= through:
+            tokens += waiting.popleft()[1]
+        if tokens:
+            self.source.acknowledge(tokens)
+            self.unacknowledged -= len(tokens)
+            self._press()
+
+    def _append(
+        self, readings: list[Reading], origins: list[Origin], size: int, tokens: list[int], newest: int
+    ) -> None:
+        """`newest` is the last segment that messages of this burst, sent again, already lie in."""
+        if readings:
+            self.latest = readings[-1]
+            self.readings_seen += len(readings)
+            if self._spool is not None:
+                newest = max(newest, self._spool.append(self.name, readings, origins, size))
+        if tokens:
+            self._waiting.append((newest, tokens))
+            self.unacknowledged += len(tokens)
+            through = self._spool.tail.safe if self._spool is not None else newest
+            if newest <= through and self._waiting[0][0] <= through:
+                self.safe(through)
+            else:
+                self._press()
+
+    def _sent(self, token: int, fingerprint: int) -> int | None:
+        return self._spool.tail.sent(self.name, token, fingerprint) if self._spool is not None else None
+
+    def _remember(self, topic: str | None) -> tuple[str, int]:
+        if len(self._topics) >= TOPICS:
+            self._topics.clear()
+        entry = self._device(None, topic), zlib.crc32((topic or "").encode())
+        self._topics[topic or ""] = entry
+        return entry
+
+    def _press(self) -> None:
+        if self._spool is not None and self.source.window:
+            self._spool.press(self.name, self.unacknowledged >= PRESSED * self.source.window)
+
+    def _count_waiting(self) -> None:
+        self.unacknowledged = sum(len(tokens) for _, tokens in self._waiting)
+        self._press()
+
+    def _refuse(self, reason: str, count: int, detail: str) -> None:
+        self.invalid[reason] += count
+        now = self._clock.monotonic()
+        if now - self._complained >= COMPLAIN_EVERY:
+            self._complained = now
+            log.warning(
+                "source %s: refused %s (%s); %d refused so far, see frames_invalid_total",
+                self.name,
+                reason,
+                detail,
+                self.invalid.total(),
+            )
+
+    def _lost(self, reason: str, delay: float) -> None:
+        if self.state != "waiting" or reason != self.last_error:
+            log.warning("source %s: %s; trying again in %.1f s", self.name, reason, delay)
+        self.state, self.attempted, self.last_error = "waiting", True, reason
+        self._waiting.clear()
+        self._count_waiting()

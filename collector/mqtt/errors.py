@@ -1,0 +1,38 @@
+"""What can go wrong between us and a broker."""
+
+from typing import TYPE_CHECKING
+
+from collector.errors import CollectorError
+from collector.mqtt import reason
+
+if TYPE_CHECKING:
+    from collector.mqtt.packets import Packet
+
+
+class ProtocolError(CollectorError):
+    """The bytes of the far end are not MQTT as we agreed to speak it; the connection cannot go on.
+
+    `reason_code` is what our DISCONNECT should say (MQTT 5 §4.13); `before` holds the sound packets that
+    the same `feed` found ahead of the error.
+    """
+
+    def __init__(self, message: str, reason_code: int = reason.MALFORMED_PACKET) -> None:
+        super().__init__(message)
+        self.reason_code = reason_code
+        self.before: list[Packet] = []
+
+
+class SessionError(CollectorError):
+    """A connection could not be made, or was lost. One line: which broker, what, why.
+
+    `reason_code` is the broker's own where it gave one.
+    """
+
+    def __init__(self, message: str, reason_code: int | None = None) -> None:
+        super().__init__(message)
+        self.reason_code = reason_code
+
+    @property
+    def not_authorised(self) -> bool:
+        """The broker knows us and says no: trying again changes nothing until somebody acts."""
+        return self.reason_code in reason.NOT_AUTHORISED_CODES

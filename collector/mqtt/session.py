@@ -1,0 +1,294 @@
+"""One network connection to a broker, from CONNECT to its end. MQTT 5, QoS 0 and 1."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, cast
+
+from collector.mqtt import encode, reason
+from collector.mqtt.address import Address
+from collector.mqtt.decode import Decoder
+from collector.mqtt.dial import describe
+from collector.mqtt.errors import ProtocolError, SessionError
+from collector.mqtt.keepalive import PATIENCE, Keepalive
+from collector.mqtt.outbox import Batch, Outbox
+from collector.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Message,
+    Packet,
+    Puback,
+    Publish,
+    Suback,
+    Unsuback,
+)
+
+WRITE_CHUNK: Final = 64 * 1024
+"""Bytes of PUBLISH packets handed to the transport at once, between looks at its back-pressure."""
+
+CLOSE_TIMEOUT: Final = 2.0
+"""Seconds that a closing connection may take to flush before it is cut."""
+
+OnPublish = Callable[[list[Publish]], None]
+
+
+class Session(asyncio.Protocol):
+    """Made by `connect`. All methods belong to the event loop's thread."""
+
+    connack: Connack
+    """What the broker granted."""
+    lost: asyncio.Future[SessionError | None]
+    """Done when the connection has ended: with the reason, or with None when `close` ended it."""
+
+    def __init__(
+        self,
+        address: Address,
+        connect: Connect,
+        decoder: Decoder,
+        on_publish: OnPublish,
+        answer_timeout: float,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._address = address
+        self._connect = connect
+        self._decoder = decoder
+        self._on_publish = on_publish
+        self._answer_timeout = answer_timeout
+        self._transport: asyncio.Transport
+        self._outbox: Outbox
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        """Done when CONNACK has come; failed with SessionError when it refused us, or nothing came."""
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._replies: dict[int, asyncio.Future[list[int]]] = {}
+        self._keepalive = Keepalive(connect.keepalive, self._loop.time())
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+        self._writable = True
+        self._reading = True
+        self.lost = self._loop.create_future()
+        self.stray_pubacks = 0
+        """PUBACKs for no message in flight: unknown ids, duplicates. Ignored."""
+
+    # What the application asks for
+
+    async def subscribe(self, filters: Sequence[tuple[str, int]], *, retain_handling: int = 1) -> list[int]:
+        """A SUBACK reason code per (filter, QoS 0 or 1): the QoS granted, or a refusal from 0x80 on.
+
+        Retain handling 1 brings retained messages only where the subscription is new (MQTT 5 §3.8.3.1).
+        Raises SessionError when no SUBACK comes, ValueError for a filter that has no MQTT encoding.
+        """
+        return await self._request(
+            lambda packet_id: encode.subscribe(packet_id, filters, retain_handling=retain_handling),
+            len(filters),
+        )
+
+    async def unsubscribe(self, filters: Sequence[str]) -> list[int]:
+        """An UNSUBACK reason code per filter. Raises like `subscribe`."""
+        return await self._request(lambda packet_id: encode.unsubscribe(packet_id, filters), len(filters))
+
+    def acknowledge(self, packet_ids: Iterable[int]) -> None:
+        """PUBACKs in the order given, which must be that of arrival [MQTT-4.6.0-2]; nothing once lost."""
+        if not self._ended and (data := encode.pubacks(packet_ids)):
+            self._write(data)
+
+    async def publish(self, messages: Sequence[Message]) -> list[int | None]:
+        """A reason code per message, in order; None where the connection was lost before its PUBACK.
+
+        QoS 1. Calls that overlap go out first come, first served. What the broker would have to refuse is
+        not sent and gets its code from us: 0x90 no topic name, 0x95 too large, 0x9A no retain, 0x9B no QoS 1.
+        """
+        done = asyncio.Event()
+        batch = Batch(messages, done.set)
+        if self._ended:
+            return batch.codes
+        self._outbox.add(batch)
+        self._pump()
+        try:
+            await done.wait()
+        except asyncio.CancelledError:
+            self._outbox.withdraw(batch)
+            raise
+        return batch.codes
+
+    def pause_reading(self) -> None:
+        """Lets what the broker sends wait in the socket. Idempotent."""
+        if self._reading and not self._ended:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Idempotent. Silence of the broker counts from here."""
+        if not self._reading:
+            self._reading = True
+            self._keepalive.heard(self._loop.time())
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    async def close(self, reason_code: int = 0) -> None:
+        """DISCONNECT, then the end of the connection; with 0x04 the broker sends the will. Idempotent."""
+        if not self._ended:
+            self._write(encode.disconnect(reason_code))
+            self._end(None)
+            # The broker closes. Closing first, with unread bytes in the socket, would send a reset that
+            # may overtake our DISCONNECT.
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self.resume_reading()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await asyncio.shield(self._closed)
+        except TimeoutError:
+            self._transport.abort()
+
+    def abort(self) -> None:
+        """Cuts the connection without DISCONNECT, so that the broker sends the will."""
+        self._end(None)
+        self._transport.abort()
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._write(encode.connect(self._connect))
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        self._keepalive.heard(self._loop.time())
+        try:
+            self._dispatch(self._decoder.feed(data))
+        except ProtocolError as error:
+            try:
+                self._dispatch(error.before)
+            except ProtocolError as earlier:
+                error = earlier
+            self._write(encode.disconnect(error.reason_code))
+            self._end(SessionError(f"{self._address}: the broker broke the protocol: {error}", error.reason_code))
+            self._transport.close()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(SessionError(f"{self._address}: {describe(exc)}"))
+        self._closed.set_result(None)
+
+    # What follows from it
+
+    def _dispatch(self, packets: list[Packet]) -> None:
+        """One burst. Publishes go to the application together, behind all that was acknowledged with them."""
+        if not packets:
+            return
+        if not self.opened.done():
+            self._open(packets.pop(0))
+        publishes: list[Publish] = []
+        ended: Disconnect | None = None
+        acknowledge = self._outbox.acknowledge
+        for packet in packets:
+            if type(packet) is Publish:
+                publishes.append(packet)
+            elif type(packet) is Puback:
+                self.stray_pubacks += not acknowledge(packet.packet_id, packet.reason_code)
+            elif type(packet) is Suback or type(packet) is Unsuback:
+                reply = self._replies.get(packet.packet_id)
+                if reply is not None and not reply.done():
+                    reply.set_result(packet.reason_codes)
+            elif type(packet) is Disconnect:
+                ended = packet
+                break
+            elif type(packet) is Connack:
+                raise ProtocolError("a second CONNACK [MQTT-3.2.0-2]", reason.PROTOCOL_ERROR)
+        if publishes:
+            self._on_publish(publishes)
+        if ended is not None:
+            why = f"the broker ended the connection: {_reason(ended.reason_code, ended.reason_string)}"
+            self._end(SessionError(f"{self._address}: {why}", ended.reason_code))
+            self._transport.close()
+        else:
+            self._pump()
+
+    def _open(self, packet: Packet) -> None:
+        if type(packet) is not Connack:
+            raise ProtocolError(f"{type(packet).__name__.upper()} ahead of CONNACK", reason.PROTOCOL_ERROR)
+        self.connack = packet
+        self._outbox = Outbox(packet)
+        if packet.reason_code:
+            why = f"the broker refused the connection: {_reason(packet.reason_code, packet.reason_string)}"
+            self._end(SessionError(f"{self._address}: {why}", packet.reason_code))
+            self._transport.close()
+            return
+        if packet.server_keep_alive is not None:
+            self._keepalive.interval = packet.server_keep_alive
+        self.opened.set_result(None)
+        self._tick()
+
+    def _pump(self) -> None:
+        """Sends what Receive Maximum and the transport let through."""
+        while self._writable and not self._ended and (data := self._outbox.take(WRITE_CHUNK)):
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        self._keepalive.sent(self._loop.time())
+        self._transport.write(data)
+
+    async def _request(self, packet: Callable[[int], bytes], filters: int) -> list[int]:
+        if self._ended:
+            raise SessionError(f"{self._address}: the connection has ended")
+        packet_id = self._outbox.reserve_id()
+        reply: asyncio.Future[list[int]] = self._loop.create_future()
+        self._replies[packet_id] = reply
+        try:
+            self._write(packet(packet_id))
+            async with asyncio.timeout(self._answer_timeout):
+                codes = await reply
+        except TimeoutError:
+            waited = f"{self._answer_timeout:g} s"
+            raise SessionError(f"{self._address}: no answer to a subscription within {waited}") from None
+        finally:
+            del self._replies[packet_id]
+            self._outbox.release_id(packet_id)
+        if len(codes) != filters:
+            raise SessionError(f"{self._address}: {len(codes)} answers to {filters} topic filters")
+        return codes
+
+    def _tick(self) -> None:
+        if self._ended or not self._keepalive.interval:
+            return
+        now = self._loop.time()
+        if not self._reading:
+            # The broker's answers lie in the socket unseen: that is our silence, not its.
+            self._keepalive.heard(now)
+        if self._keepalive.expired(now):
+            waited = f"{PATIENCE * self._keepalive.interval:g} s"
+            self._end(SessionError(f"{self._address}: no answer to a ping within {waited}"))
+            self._transport.abort()
+            return
+        if self._keepalive.ping_due(now):
+            self._keepalive.pinged(now)
+            self._transport.write(encode.PINGREQ)
+        self._timer = self._loop.call_later(self._keepalive.next(now), self._tick)
+
+    def _end(self, error: SessionError | None) -> None:
+        """Settles all that waits on this connection, once."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.lost.set_result(error)
+        failure = error or SessionError(f"{self._address}: the connection has been closed")
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(failure)
+        if self.opened.done():
+            self._outbox.abandon()
+        else:
+            self.opened.set_exception(failure)
+
+
+def _reason(code: int, text: str | None) -> str:
+    return f"{reason.describe(code)}, {text!r}" if text else reason.describe(code)

@@ -1,0 +1,129 @@
+"""The whole way in one object: sources into the spool, the spool into sinks, and what is safe back again."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from collector import __version__, assembly, figures
+from collector.clock import SystemClock
+from collector.config.load import Loaded
+from collector.delivery import SinkDelivery
+from collector.intake import SourceIntake
+from collector.spool.spool import Spool
+from collector.status.report import ClockReport, Report
+
+DRAIN = 1.0
+"""Seconds that sinks get at a stop to settle what is under way; the rest is committed."""
+
+
+class Pipeline:
+    """`start` opens everything, `run` works until cancelled or the spool fails, `stop` leaves all committed."""
+
+    def __init__(self, loaded: Loaded, clock: SystemClock) -> None:
+        self._loaded = loaded
+        self._clock = clock
+        self._spool: Spool | None = None
+        self._intakes: list[SourceIntake] = []
+        self._deliveries: list[SinkDelivery] = []
+        self._running: list[asyncio.Task[None]] = []
+        self._collecting: list[asyncio.Task[None]] = []
+        self._started = clock.monotonic()
+        self._started_at = datetime.now(UTC)
+
+    async def start(self) -> None:
+        """Raises SpoolError or ConfigurationError. Without sinks there is no spool."""
+        configuration = self._loaded.configuration
+        if configuration.sinks:
+            self._spool = await Spool.open(
+                configuration.spool,
+                configuration.collector.data_dir,
+                self._clock,
+                sinks=list(configuration.sinks),
+                windows=assembly.windows(configuration),
+                on_safe=self._safe,
+                on_crowded=self._pause,
+            )
+        try:
+            self._intakes = assembly.sources(self._loaded, self._spool, self._clock)
+            if self._spool is not None:
+                self._deliveries = assembly.sinks(self._loaded, self._spool, self._clock)
+        except BaseException:
+            if self._spool is not None:
+                await self._spool.close()
+            raise
+
+    async def run(self) -> None:
+        """Raises what ends any part: only the spool's failures do, and bugs."""
+        self._collecting = [asyncio.create_task(intake.run(), name=intake.name) for intake in self._intakes]
+        self._running = [asyncio.create_task(delivery.run(), name=delivery.name) for delivery in self._deliveries]
+        if self._spool is not None:
+            self._running.append(asyncio.create_task(self._spool.run(), name="spool"))
+        tasks = self._collecting + self._running
+        if not tasks:
+            await asyncio.Event().wait()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """Stops reading, commits what is not delivered, acknowledges it, then closes sources and sinks."""
+        self._pause(True)
+        spool = self._spool
+        try:
+            if spool is not None and not any(task.done() for task in self._running):
+                await self._drain(spool)
+                await spool.commit()
+        finally:
+            await _end(self._collecting)
+            await _end(self._running)
+            if spool is not None:
+                await spool.close()
+
+    async def _drain(self, spool: Spool) -> None:
+        """Gives sinks that are up a moment, so that an ordinary restart commits little."""
+        spool.flush()
+        deadline = self._clock.monotonic() + DRAIN
+        while spool.waiting() and self._clock.monotonic() < deadline:
+            if any(delivery.state != "connected" for delivery in self._deliveries):
+                return
+            await asyncio.sleep(0.02)
+
+    def _safe(self, through: int) -> None:
+        for intake in self._intakes:
+            intake.safe(through)
+
+    def _pause(self, paused: bool) -> None:
+        for intake in self._intakes:
+            intake.source.pause(paused)
+
+    def report(self) -> Report:
+        """The figures of the moment."""
+        configuration = self._loaded.configuration
+        spool = self._spool
+        return Report(
+            collector=configuration.collector.id,
+            version=__version__,
+            epoch=spool.tail.state.epoch if spool is not None else "",
+            started=self._started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            uptime_seconds=self._clock.monotonic() - self._started,
+            clock=ClockReport(self._clock.synchronised(), self._clock.steps),
+            spool=figures.of_spool(spool, configuration.spool.max_bytes),
+            sources={
+                intake.name: figures.of_source(intake, configuration.sources[intake.name], spool)
+                for intake in self._intakes
+            },
+            sinks={
+                delivery.name: figures.of_sink(delivery, configuration.sinks[delivery.name], spool)
+                for delivery in self._deliveries
+                if spool is not None
+            },
+            ready=figures.ready(self._intakes, spool),
+            alive=figures.alive(spool, self._clock.monotonic()),
+        )
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancels and waits; what a task raises here has been seen by `run` or comes of the stop itself."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,10 @@
+"""How a byte stream is cut into frames: one file for each kind of framing."""
+
+from collector.profiles.framing.delimiter import DelimiterFraming
+from collector.profiles.framing.fixed import FixedFraming
+from collector.profiles.framing.framer import INCOMPLETE, Framer
+from collector.profiles.framing.message import MessageFraming
+
+Framing = FixedFraming | DelimiterFraming | MessageFraming
+
+__all__ = ["INCOMPLETE", "Framer", "Framing"]

@@ -1,0 +1,77 @@
+"""A segment: consecutive readings, encoded once, never changed after.
+
+The body is the readings' msgpack encodings back to back, so segments grow by appending and a
+journal can hold them piece by piece; `decode` puts the array header back in front.
+"""
+
+import functools
+from typing import NamedTuple
+
+import msgspec
+
+from collector.clock import Regime
+from collector.reading import Reading
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Reading])
+
+
+def encode(readings: list[Reading]) -> bytes:
+    """The readings' encodings without the array header (msgpack: fixarray, array 16, array 32)."""
+    encoded = _encoder.encode(readings)
+    count = len(readings)
+    return encoded[1 if count < 16 else 3 if count < 65536 else 5 :]
+
+
+def decode(body: bytes, count: int) -> list[Reading]:
+    """The readings of a body. Raises msgspec.DecodeError or ValidationError on a damaged one."""
+    return _decoder.decode(b"\xdd" + count.to_bytes(4, "big") + body)
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Sealed readings. `id` orders segments within this spool; identities are collector/epoch/seq."""
+
+    id: int
+    epoch: str
+    """16 lower-case hex digits, random for each run of the process."""
+    first_seq: int
+    count: int
+    regime: Regime
+    body: bytes
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.count - 1
+
+    def readings(self) -> list[Reading]:
+        return _decode_recent(self.body, self.count)
+
+
+@functools.lru_cache(maxsize=4)
+def _decode_recent(body: bytes, count: int) -> list[Reading]:
+    """Two sinks, or the halves of a split, ask for the same segment one after the other."""
+    return decode(body, count)
+
+
+class Part(NamedTuple):
+    """What one delivery carries: positions `lo` up to `hi` (exclusive) of a segment; mostly all of it."""
+
+    segment: Segment
+    lo: int
+    hi: int
+
+    @property
+    def first_seq(self) -> int:
+        return self.segment.first_seq + self.lo
+
+    @property
+    def last_seq(self) -> int:
+        return self.segment.first_seq + self.hi - 1
+
+    def readings(self) -> list[Reading]:
+        return self.segment.readings()[self.lo : self.hi]
+
+    def halves(self) -> tuple["Part", "Part"]:
+        """Always the same halves, so that a retry repeats the very same bytes and key."""
+        middle = (self.lo + self.hi) // 2
+        return Part(self.segment, self.lo, middle), Part(self.segment, middle, self.hi)

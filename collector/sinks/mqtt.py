@@ -1,0 +1,144 @@
+"""Delivers to a broker: a message a reading, or a message a segment."""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from typing import Literal
+
+from collector.contracts import Outcome
+from collector.errors import CollectorError, SinkError
+from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.errors import SessionError
+from collector.mqtt.packets import Message
+from collector.mqtt.reason import NAMES
+from collector.mqtt.session import Session
+from collector.mqtt.topics import escape_level
+from collector.segment import Part
+from collector.sinks import wire
+
+ACKNOWLEDGED = frozenset({0x00, 0x10})
+"""Success, and success with nobody subscribed: the broker's word is what QoS 1 gives (MQTT 5 §3.4.2.1)."""
+HOLD = frozenset({0x87})
+DEAD = frozenset({0x90, 0x95, 0x99})
+
+PATIENCE = 60.0
+"""Seconds a delivery may take before the connection counts as stuck; what was acknowledged stays settled."""
+
+
+class MqttSink:
+    """`topic` may hold {collector}, {source} and {device}; each becomes one topic level."""
+
+    concurrency = 8
+
+    def __init__(
+        self,
+        options: Callable[[], ConnectOptions],
+        collector: str,
+        format: Literal["reading", "batch"],
+        topic: str,
+        status_topic: str,
+    ) -> None:
+        """`options` is asked anew for every connection, so that changed certificates and secrets count."""
+        self._options = options
+        self._collector = collector
+        self._format = format
+        self._topic = topic
+        self._status_topic = status_topic
+        self._session: Session | None = None
+        self._topics: dict[tuple[str, str], str] = {}
+
+    async def open(self) -> "asyncio.Future[SinkError]":
+        try:
+            session = await connect(self._options(), lambda messages: None)
+        except SessionError as error:
+            raise SinkError(str(error), hold=error.not_authorised) from error
+        except CollectorError as error:
+            raise SinkError(str(error), hold=True) from error
+        self._session = session
+        lost: asyncio.Future[SinkError] = asyncio.get_running_loop().create_future()
+
+        def ended(future: "asyncio.Future[SessionError | None]") -> None:
+            if not lost.done():
+                lost.set_result(SinkError(str(future.result() or f"no acknowledgement for {PATIENCE:g} s")))
+
+        session.lost.add_done_callback(ended)
+        await self._announce("online")
+        return lost
+
+    async def deliver(self, part: Part) -> Outcome:
+        session = self._session
+        if session is None:
+            return Outcome("retry", reason="not connected")
+        deliver = self._deliver_batch if self._format == "batch" else self._deliver_readings
+        return await deliver(session, part)
+
+    async def close(self) -> None:
+        if self._session is None:
+            return
+        await self._announce("offline")
+        session, self._session = self._session, None
+        await session.close()
+
+    async def _deliver_readings(self, session: Session, part: Part) -> Outcome:
+        messages = [
+            Message(
+                self._topic_of(reading.source, reading.device), wire.single(self._collector, part.segment, at, reading)
+            )
+            for at, reading in enumerate(part.readings(), part.lo)
+        ]
+        codes = await self._publish(session, messages)
+        if all(code == 0 for code in codes):
+            return Outcome()
+        outcome = Outcome()
+        settled: list[int] = []
+        for at, code in enumerate(codes, part.lo):
+            if code in ACKNOWLEDGED:
+                settled.append(at)
+            elif code in DEAD:
+                outcome.dead[at] = _refusal(code)
+            elif outcome.verdict != "hold":
+                outcome.verdict = "hold" if code in HOLD else "retry"
+                outcome.reason = _refusal(code)
+        outcome.settled = settled
+        return outcome
+
+    async def _deliver_batch(self, session: Session, part: Part) -> Outcome:
+        body = zlib.compress(wire.batch(self._collector, part), 6)
+        message = Message(self._topic_of("", ""), body, content_type=wire.BATCH_TYPE)
+        [code] = await self._publish(session, [message])
+        if code in ACKNOWLEDGED:
+            return Outcome()
+        if code == 0x90:
+            return Outcome(dead=dict.fromkeys(range(part.lo, part.hi), _refusal(code)))
+        verdict: Literal["too large", "hold", "retry"]
+        verdict = "too large" if code in DEAD else "hold" if code in HOLD else "retry"
+        return Outcome(verdict, reason=_refusal(code))
+
+    async def _publish(self, session: Session, messages: list[Message]) -> list[int | None]:
+        """Ends a connection on which the broker stops answering: what is unanswered then counts as lost."""
+        stuck = asyncio.get_running_loop().call_later(PATIENCE, session.abort)
+        try:
+            return await session.publish(messages)
+        finally:
+            stuck.cancel()
+
+    async def _announce(self, state: str) -> None:
+        """Retained, so that whoever looks sees it; that nobody may is the broker's affair, not a failure."""
+        if self._session is not None and self._session.connack.retain_available:
+            payload = f'{{"state":"{state}"}}'.encode()
+            await self._publish(self._session, [Message(self._status_topic, payload, retain=True)])
+
+    def _topic_of(self, source: str, device: str) -> str:
+        topic = self._topics.get((source, device))
+        if topic is None:
+            if len(self._topics) >= 10_000:
+                self._topics.clear()
+            topic = self._topic
+            for key, name in (("{collector}", self._collector), ("{source}", source), ("{device}", device)):
+                topic = topic.replace(key, escape_level(name))
+            self._topics[source, device] = topic
+        return topic
+
+
+def _refusal(code: int | None) -> str:
+    return "connection lost" if code is None else f"{NAMES.get(code, 'refused')} (0x{code:02X})"

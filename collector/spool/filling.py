@@ -1,0 +1,92 @@
+"""The open segment: readings gather here until it is sealed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from collector.clock import Regime
+from collector.reading import Reading
+from collector.segment import Segment, encode
+from collector.spool.state import Chunk
+
+SEAL_READINGS = 500
+SEAL_BYTES = 128 * 1024
+
+
+class Origin(NamedTuple):
+    """The source message that the next few readings came in; token 0 where it cannot be re-sent."""
+
+    token: int
+    fingerprint: int
+    readings: int
+
+
+class Filling:
+    """Readings of one segment to be, in order; `take` hands out what has not been journaled yet."""
+
+    def __init__(self, id: int, epoch: str, first_seq: int, regime: Regime, opened: float) -> None:
+        self.id = id
+        self.epoch = epoch
+        self.first_seq = first_seq
+        self.regime = regime
+        self.opened = opened
+        self.count = 0
+        self.size = 0
+        self._bodies: list[bytes] = []
+        self._fresh: list[Reading] = []
+        self._received: dict[str, int] = {}
+        self._origins: dict[str, list[tuple[int, int]]] = {}
+
+    @property
+    def full(self) -> bool:
+        return self.count >= SEAL_READINGS or self.size >= SEAL_BYTES
+
+    @property
+    def room(self) -> int:
+        return max(0, SEAL_READINGS - self.count)
+
+    def holds(self, source: str, token: int, fingerprint: int) -> bool:
+        """Whether such a message is among those not taken yet."""
+        return (token, fingerprint) in self._origins.get(source, ())
+
+    def add(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> None:
+        self._fresh += readings
+        self.count += len(readings)
+        self.size += size
+        self._received[source] = self._received.get(source, 0) + len(readings)
+        sent = [(origin.token, origin.fingerprint) for origin in origins if origin.token]
+        if sent:
+            self._origins.setdefault(source, []).extend(sent)
+
+    def take(self) -> Chunk | None:
+        """What came since the last take, encoded; None if nothing did."""
+        if not self._fresh:
+            return None
+        body = encode(self._fresh)
+        first_seq = self.first_seq + self.count - len(self._fresh)
+        chunk = Chunk(self.id, first_seq, len(self._fresh), self.regime, body, self._received, self._origins)
+        self._bodies.append(body)
+        self._fresh, self._received, self._origins = [], {}, {}
+        return chunk
+
+    def seal(self) -> Segment:
+        """The segment; everything must have been taken."""
+        body = self._bodies[0] if len(self._bodies) == 1 else b"".join(self._bodies)
+        return Segment(self.id, self.epoch, self.first_seq, self.count, self.regime, body)
+
+
+def assemble(chunks: Sequence[Chunk], epoch: str) -> list[Segment]:
+    """The segments that journaled chunks make up."""
+    by_id: dict[int, list[Chunk]] = {}
+    for chunk in chunks:
+        by_id.setdefault(chunk.id, []).append(chunk)
+    return [
+        Segment(
+            id,
+            epoch,
+            pieces[0].first_seq,
+            sum(piece.count for piece in pieces),
+            pieces[0].regime,
+            b"".join(piece.body for piece in pieces),
+        )
+        for id, pieces in sorted(by_id.items())
+    ]

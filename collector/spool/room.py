@@ -1,0 +1,33 @@
+"""The bound: when the spool is full the oldest segments go, counted."""
+
+import logging
+from collections.abc import Sequence
+
+from collector.segment import Segment
+from collector.spool.database import Database
+from collector.spool.tail import Tail
+
+log = logging.getLogger("edge_collector.spool")
+
+_LOOK = 256
+_ROW_BYTES = 100
+"""What a row takes besides its body, about."""
+
+
+async def make_room(tail: Tail, database: Database, max_bytes: int, incoming: Sequence[Segment]) -> None:
+    """Drops the oldest stored segments until `incoming`, taken at its uncompressed size, would fit."""
+    excess = database.bytes + sum(len(segment.body) + _ROW_BYTES for segment in incoming) - max_bytes
+    after = tail.state.floor
+    while incoming and excess > 0:
+        rows = await database.sizes(after, _LOOK)
+        if not rows:
+            return
+        going: list[tuple[int, int]] = []
+        for id, count, size in rows:
+            going.append((id, count))
+            excess -= size + _ROW_BYTES
+            if excess <= 0:
+                break
+        lost = tail.drop((after + 1, going[-1][0] + 1), "full", going)
+        after = going[-1][0]
+        log.warning("spool: full (%d bytes): dropped the %d oldest readings; raise spool.max_bytes", max_bytes, lost)

@@ -1,0 +1,348 @@
+"""The spool: readings go in, segments come out to each sink, and what is safe is told.
+
+Between appends and deliveries everything lives in memory and in the tail journal; SQLite sees a
+segment only when it has waited too long (`_due` says when). A sink takes segments in order of id:
+from the database up to what is committed, from memory above.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from collector.clock import Clock
+from collector.config.model import SpoolSection
+from collector.contracts import Outcome
+from collector.histogram import Histogram
+from collector.reading import Reading
+from collector.segment import Part, Segment, encode
+from collector.spool.database import Database
+from collector.spool.filling import Origin
+from collector.spool.journal import Journal
+from collector.spool.lock import lock
+from collector.spool.place import journal_directory, on_tmpfs
+from collector.spool.progress import Progress, spans_of
+from collector.spool.room import make_room
+from collector.spool.state import DeadLetter
+from collector.spool.tail import Tail
+from collector.spool.takeover import take_over
+
+log = logging.getLogger("edge_collector.spool")
+
+READ_AHEAD = 8
+"""Segments fetched from the database at a time: what a sink that is behind holds in memory."""
+
+TICK = 0.1
+"""Seconds between looks at whether a commit is due."""
+
+PRESSURE_AFTER = 0.5
+"""Seconds without becoming safe after which a nearly used source window calls for a commit."""
+
+TAIL_BYTES = 2 * 1024 * 1024
+"""Sealed bytes in memory that call for a commit."""
+
+CROWDED_BYTES = 2 * TAIL_BYTES
+"""Sealed bytes in memory at which sources must wait: commits do not keep up."""
+
+CHECKPOINT_EVERY = 3600.0
+"""Seconds after which any change of state is committed: a power cut restores none that is older."""
+
+
+class _Outlet:
+    """Where one sink stands in the order of segments."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.cursor = progress.low
+        """Last id fetched from the database or taken from memory."""
+        self.fetched: deque[Segment] = deque()
+        self.wake = asyncio.Event()
+        self.ready = False
+
+
+class Spool:
+    """Bounded store between sources and sinks: `open` makes it, `run` commits when due, `close` commits all."""
+
+    def __init__(
+        self,
+        section: SpoolSection,
+        clock: Clock,
+        database: Database,
+        tail: Tail,
+        journal: Journal,
+        lock_fd: int,
+    ) -> None:
+        self.tail = tail
+        self.database = database
+        self.journal = journal
+        self.commit_seconds = Histogram()
+        self._section = section
+        self._clock = clock
+        self._lock_fd = lock_fd
+        self._outlets = {
+            name: _Outlet(progress) for name, progress in tail.state.sinks.items() if progress.left is None
+        }
+        self._seal_timer: asyncio.TimerHandle | None = None
+        self._crowded = False
+        self._on_crowded: Callable[[bool], None] = lambda crowded: None
+        self._nudge = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self._pressed: set[str] = set()
+        now = clock.monotonic()
+        self.beat = now
+        """When `run` last went round: far in the past if the disk does not answer."""
+        self._committed_at = now
+        self._committed_lsn = tail.state.lsn
+        self._committed_floor = tail.state.floor
+        self._rows_through = tail.committed
+        self._through = (tail.committed, tail.committed)
+        """Last ids of the last commit but one, and of the last."""
+        self._ages = deque([(tail.committed, now)])
+        """(last id, when its oldest reading came) of each commit that still holds something."""
+
+    @classmethod
+    async def open(
+        cls,
+        section: SpoolSection,
+        data_dir: Path,
+        clock: Clock,
+        *,
+        sinks: Sequence[str],
+        windows: dict[str, int],
+        on_safe: Callable[[int], None],
+        on_crowded: Callable[[bool], None],
+    ) -> "Spool":
+        """Locks the data directory and takes over what the last run left, on disk and in its tail journal.
+
+        `windows` says how many messages of each acknowledging source can come again; `on_crowded` asks the
+        sources to wait while memory is full, and to go on. Raises SpoolError.
+        """
+        lock_fd = lock(data_dir)
+        try:
+            directory, volatile = journal_directory(data_dir)
+            if not volatile:
+                log.warning("tail journal: no tmpfs; it lies in %s and costs flash writes", directory)
+            database = await Database.open(data_dir / "spool.sqlite3")
+        except BaseException:
+            os.close(lock_fd)
+            raise
+        journal = Journal(directory)
+        try:
+            state = await take_over(database, journal, windows, sinks)
+            tail = Tail(state, journal, clock, windows, on_safe, strict=section.durability == "strict")
+            tail.rotate()
+            journal.retire()
+        except BaseException:
+            await database.close()
+            os.close(lock_fd)
+            raise
+        spool = cls(section, clock, database, tail, journal, lock_fd)
+        spool._on_crowded = on_crowded
+        return spool
+
+    def append(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
+        """Takes readings in, see Tail.append; they are safe once `on_safe` has told the returned id or a later one."""
+        sealed = len(self.tail.segments)
+        id = self.tail.append(source, readings, origins, size)
+        if len(self.tail.segments) != sealed:
+            self._sealed()
+            self._look_around()
+        if self._seal_timer is None:
+            self._schedule_seal()
+        return id
+
+    def flush(self) -> None:
+        """Seals the open segment now."""
+        self._lingered()
+
+    def waiting(self) -> bool:
+        """Whether a configured sink still wants something that is in memory."""
+        return any(outlet.progress.low < self.tail.last for outlet in self._outlets.values())
+
+    def press(self, source: str, pressed: bool) -> None:
+        """The source's window is nearly used, or no longer: only what is safe lets it hand over more."""
+        if pressed and source not in self._pressed:
+            self._pressed.add(source)
+            self._nudge.set()
+        elif not pressed:
+            self._pressed.discard(source)
+
+    def ready(self, sink: str, ready: bool) -> None:
+        """Whether the sink can take segments now; while none can, readings gather for the next commit."""
+        self._outlets[sink].ready = ready
+        if self._seal_timer is None:
+            self._schedule_seal()
+        self._nudge.set()
+
+    async def next(self, sink: str) -> Segment:
+        """The next segment the sink wants, in order; waits for one. Hands each out once in a run."""
+        outlet = self._outlets[sink]
+        while True:
+            if not outlet.fetched and outlet.cursor < self.tail.committed:
+                await self._fetch(outlet)
+                continue
+            segment = outlet.fetched.popleft() if outlet.fetched else self._newest(outlet)
+            if segment is None:
+                outlet.wake.clear()
+                await outlet.wake.wait()
+            elif outlet.progress.missing(segment.id, segment.count):
+                return segment
+
+    def parts(self, sink: str, segment: Segment) -> list[Part]:
+        """What the sink still wants of the segment."""
+        missing = self._outlets[sink].progress.missing(segment.id, segment.count)
+        return [Part(segment, lo, hi) for lo, hi in missing]
+
+    def settle(self, sink: str, part: Part, outcome: Outcome) -> None:
+        """Takes in what a sink said of a part; the verdict's rest stays wanted."""
+        segment = part.segment
+        dead: list[tuple[int, DeadLetter]] = []
+        for at, reason in sorted(outcome.dead.items()):
+            reading = encode([segment.readings()[at]])
+            dead.append((at, DeadLetter(sink, segment.epoch, segment.first_seq + at, reason, reading)))
+        if outcome.verdict == "settled":
+            edges = [part.lo - 1, *sorted(outcome.dead), part.hi]
+            delivered = [(a + 1, b) for a, b in pairwise(edges) if a + 1 < b]
+        else:
+            delivered = spans_of(list(outcome.settled))
+        if delivered or dead:
+            self.tail.settle(sink, segment, delivered, dead)
+            self._look_around()
+
+    async def run(self) -> None:
+        """Commits whenever one is due. Raises SpoolError when the disk side cannot go on."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._nudge.wait()
+            self._nudge.clear()
+            self.beat = self._clock.monotonic()
+            if self._due(self._clock.monotonic()):
+                await self.commit()
+
+    async def commit(self) -> None:
+        """Everything appended so far is on disk, or wanted by nobody, on return."""
+        async with self._committing:
+            if self.tail.filling is not None:
+                self.tail.seal()
+                self._sealed()
+            state = self.tail.state
+            segments = [
+                segment
+                for segment in self.tail.segments.values()
+                if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
+            ]
+            await make_room(self.tail, self.database, self._section.max_bytes, segments)
+            through, lsn, floor = state.next_id - 1, state.lsn, state.floor
+            letters, state.dead = state.dead, []
+            oldest, started = self.tail.oldest(), self._clock.monotonic()
+            await self.database.commit(segments, letters, floor, state.checkpoint(since=self._through[0] + 1))
+            self._committed_at = self._clock.monotonic()
+            self.commit_seconds.observe(self._committed_at - started)
+            self._committed_lsn, self._committed_floor = lsn, floor
+            self._through = (self._through[1], through)
+            if segments:
+                self._rows_through = through
+                self._ages.append((through, oldest if oldest is not None else started))
+                if len(self._ages) > 4096:
+                    self._ages = deque(list(self._ages)[::2])
+            self.tail.commit_done(through)
+            self._look_around()
+            self._wake()
+
+    async def close(self) -> None:
+        """Commits what changed, then lets go of database, journal and lock."""
+        if self._seal_timer is not None:
+            self._seal_timer.cancel()
+        try:
+            if self.tail.filling is not None or self.tail.state.lsn != self._committed_lsn:
+                await self.commit()
+        finally:
+            await self.database.close()
+            self.journal.close()
+            os.close(self._lock_fd)
+
+    @property
+    def journal_place(self) -> str:
+        if not self.tail.journaled:
+            return f"{self.journal.directory}: refuses records, so every segment is committed"
+        return f"{self.journal.directory} ({'in memory' if on_tmpfs(self.journal.directory) else 'ON DISK'})"
+
+    def oldest_age(self) -> float:
+        """Seconds the oldest wanted reading has waited, as far as this run can tell; 0 if none waits."""
+        floor = self.tail.state.floor
+        while self._ages and self._ages[0][0] <= floor:
+            self._ages.popleft()
+        oldest = self._ages[0][1] if self._ages else self.tail.oldest()
+        return 0.0 if oldest is None else self._clock.monotonic() - oldest
+
+    def _due(self, now: float) -> bool:
+        tail, section = self.tail, self._section
+        if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
+            return True
+        oldest, all_ready = tail.oldest(), all(outlet.ready for outlet in self._outlets.values())
+        limit: float = section.hold if all_ready else section.commit_after
+        if self._pressed:
+            limit = min(limit, PRESSURE_AFTER) if all_ready else 0.0
+        if oldest is not None and now - oldest >= limit:
+            return True
+        since = now - self._committed_at
+        if tail.state.dead and since >= section.commit_after:
+            return True
+        if self._committed_floor < min(tail.state.floor, self._rows_through) and since >= section.hold:
+            return True
+        return since >= CHECKPOINT_EVERY and tail.state.lsn != self._committed_lsn
+
+    async def _fetch(self, outlet: _Outlet) -> None:
+        """Reads ahead for a sink that is behind what is committed."""
+        through = self.tail.committed
+        rows = await self.database.read(outlet.cursor, READ_AHEAD)
+        for row in rows:
+            if row.segment is not None:
+                outlet.fetched.append(row.segment)
+            else:
+                lost = self.tail.drop((row.id, row.id + 1), "damaged", [(row.id, row.count)])
+                log.error("spool: segment %d is damaged on disk: %d readings dropped; check the card", row.id, lost)
+        outlet.cursor = rows[-1].id if len(rows) == READ_AHEAD else max(outlet.cursor, through)
+
+    def _newest(self, outlet: _Outlet) -> Segment | None:
+        following = outlet.cursor + 1
+        if following <= self.tail.hidden:
+            return None
+        segment = self.tail.segments.get(following)
+        if segment is not None:
+            outlet.cursor = following
+        return segment
+
+    def _schedule_seal(self) -> None:
+        if self.tail.filling is not None and any(outlet.ready for outlet in self._outlets.values()):
+            self._seal_timer = asyncio.get_running_loop().call_later(self._section.linger, self._lingered)
+
+    def _lingered(self) -> None:
+        self._seal_timer = None
+        if self.tail.filling is not None:
+            self.tail.seal()
+            self._sealed()
+
+    def _look_around(self) -> None:
+        """Holds the sources back while memory is full, and lets them go on."""
+        crowded = self.tail.bytes > CROWDED_BYTES
+        if crowded != self._crowded:
+            self._crowded = crowded
+            self._on_crowded(crowded)
+
+    def _sealed(self) -> None:
+        if self._seal_timer is not None:
+            self._seal_timer.cancel()
+            self._seal_timer = None
+        if self.tail.hidden > self.tail.committed:
+            self._nudge.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        for outlet in self._outlets.values():
+            outlet.wake.set()

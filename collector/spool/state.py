@@ -1,0 +1,187 @@
+"""What the spool knows besides the readings, and the records that change it.
+
+The state is a function of a checkpoint and the records after it, in order of their log sequence
+number. The tail journal holds checkpoints and records, every database commit holds a checkpoint:
+SIGKILL finds everything again in the journal, a power cut the last commit.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from collector.clock import Regime
+from collector.spool.progress import Progress, Span
+
+WINDOW = 65535
+"""Packet ids a broker can have in flight at most; a source with a smaller window says so."""
+
+
+class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
+    """Readings that join segment `id`; the chunks of one id, in order, are the segment."""
+
+    id: int
+    first_seq: int
+    count: int
+    regime: Regime
+    body: bytes
+    received: dict[str, int]
+    """Readings by source."""
+    origins: dict[str, list[tuple[int, int]]]
+    """By source, each message that can come again, in order of arrival: (token, fingerprint)."""
+
+
+class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
+    """A reading that a sink refused for good, with the sink's words."""
+
+    sink: str
+    epoch: str
+    seq: int
+    reason: str
+    reading: bytes
+    """msgpack, as in the segment."""
+
+
+class Settle(msgspec.Struct, array_like=True, tag="settle", frozen=True):
+    """`sink` is done with these positions of segment `id`, which holds `count` readings."""
+
+    sink: str
+    id: int
+    count: int
+    delivered: list[Span]
+    dead: list[tuple[int, DeadLetter]]
+
+
+class Drop(msgspec.Struct, array_like=True, tag="drop", frozen=True):
+    """Whole segments are given up; `counts` says what each sink still wanted of them."""
+
+    ids: Span
+    reason: str
+    counts: dict[str, int]
+
+
+class Forget(msgspec.Struct, array_like=True, tag="forget", frozen=True):
+    """The far end of `source` has lost its session: nothing it sent comes again."""
+
+    source: str
+
+
+Record = Chunk | Settle | Drop | Forget
+
+
+class Sent(msgspec.Struct, array_like=True, frozen=True):
+    """A source message that may come again: its fingerprint and the segment that holds its readings."""
+
+    fingerprint: int
+    id: int
+
+
+class State(msgspec.Struct):
+    """Everything but the readings. `apply` is the only way it changes while the process runs."""
+
+    spool_id: str
+    """Random, made with the database: a journal of another spool is not ours."""
+    epoch: str = ""
+    lsn: int = 0
+    next_id: int = 1
+    sinks: dict[str, Progress] = {}
+    received: dict[str, int] = {}
+    """Readings given a seq, by source, over all runs."""
+    sent: dict[str, dict[int, Sent]] = {}
+    """By source and token, the last `window` messages in order of arrival."""
+    dead: list[DeadLetter] = []
+    """Dead letters not in the database yet."""
+
+    @property
+    def floor(self) -> int:
+        """Every sink is done with the segments up to and including this id."""
+        behind = [sink.low for sink in self.sinks.values() if sink.left is None or sink.low < sink.left - 1]
+        return min(behind, default=self.next_id - 1)
+
+    def apply(self, record: Record, windows: dict[str, int] | None = None) -> None:
+        """Takes one record in; `windows` bounds what is remembered of each source's messages."""
+        self.lsn += 1
+        match record:
+            case Chunk():
+                self._receive(record, windows or {})
+            case Settle():
+                self._settle(record)
+            case Drop():
+                for name, count in record.counts.items():
+                    sink = self.sinks[name]
+                    sink.dropped[record.reason] = sink.dropped.get(record.reason, 0) + count
+                    sink.pending -= count
+                for sink in self.sinks.values():
+                    sink.skip(record.ids)
+            case Forget():
+                self.sent.pop(record.source, None)
+
+    def _receive(self, chunk: Chunk, windows: dict[str, int]) -> None:
+        self.next_id = max(self.next_id, chunk.id + 1)
+        for source, count in chunk.received.items():
+            self.received[source] = self.received.get(source, 0) + count
+        for sink in self.sinks.values():
+            if sink.left is None:
+                sink.received += chunk.count
+                sink.pending += chunk.count
+        for source, messages in chunk.origins.items():
+            sent = self.sent.setdefault(source, {})
+            for token, fingerprint in messages:
+                sent.pop(token, None)
+                sent[token] = Sent(fingerprint, chunk.id)
+            excess = len(sent) - windows.get(source, WINDOW)
+            for token in list(sent)[: max(0, excess)]:
+                del sent[token]
+
+    def _settle(self, record: Settle) -> None:
+        sink = self.sinks[record.sink]
+        fresh = sink.settle(record.id, record.count, record.delivered)
+        sink.delivered += fresh
+        sink.pending -= fresh
+        for at, letter in record.dead:
+            if sink.settle(record.id, record.count, [(at, at + 1)]):
+                sink.dead += 1
+                sink.pending -= 1
+                self.dead.append(letter)
+
+    def configure(self, names: Sequence[str]) -> None:
+        """Sinks join at the next reading, leave keeping what they still want, and come back past the gap."""
+        for name in names:
+            sink = self.sinks.get(name)
+            if sink is None:
+                self.sinks[name] = Progress(low=self.next_id - 1)
+            elif sink.left is not None:
+                away, sink.left = (sink.left, self.next_id), None
+                sink.skip(away)
+        for name, sink in self.sinks.items():
+            if name not in names and sink.left is None:
+                sink.left = self.next_id
+
+    def checkpoint(self, since: int = 0) -> bytes:
+        """The state encoded; of what the sources sent only messages in segments from id `since` on."""
+        sent = {
+            source: {token: message for token, message in table.items() if message.id >= since}
+            for source, table in self.sent.items()
+        }
+        return _encoder.encode(
+            State(self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, self.dead)
+        )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_state_decoder = msgspec.msgpack.Decoder(State)
+_record_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def decode_state(blob: bytes) -> State:
+    """Raises msgspec.ValidationError or DecodeError on anything else."""
+    return _state_decoder.decode(blob)
+
+
+def encode_record(record: Record) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode_record(blob: bytes) -> Record:
+    """Raises msgspec.ValidationError or DecodeError on anything else."""
+    record: Record = _record_decoder.decode(blob)
+    return record

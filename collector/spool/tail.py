@@ -1,0 +1,219 @@
+"""The memory side of the spool: readings become segments, sinks settle them, and what is safe is told.
+
+All of it is synchronous: a burst is appended, journaled and handed on within one turn of the loop.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from collector.clock import Clock
+from collector.reading import Reading
+from collector.segment import Segment
+from collector.spool.filling import Filling, Origin
+from collector.spool.journal import ROTATE_BYTES, Journal
+from collector.spool.progress import Span
+from collector.spool.state import DeadLetter, Drop, Forget, Record, Settle, State
+
+log = logging.getLogger("edge_collector.spool")
+
+
+class Tail:
+    """Segments that are not in the database yet, and the state.
+
+    `committed` is the last id that the database holds or never needs; `safe` the last id up to which
+    everything is delivered to every sink or committed.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        journal: Journal,
+        clock: Clock,
+        windows: dict[str, int],
+        on_safe: Callable[[int], None],
+        *,
+        strict: bool = False,
+    ) -> None:
+        self.state = state
+        self.segments: dict[int, Segment] = {}
+        self.opened: dict[int, float] = {}
+        """When each segment got its first reading, monotonic seconds."""
+        self.filling: Filling | None = None
+        self.committed = state.next_id - 1
+        self.safe = self.committed
+        self.bytes = 0
+        self.journaled = True
+        """False while the journal's file system refuses."""
+        self.hidden = 0
+        """Segments up to this id must be committed before a sink may see them."""
+        self._strict = strict
+        self._journal = journal
+        self._previous_file_through = self.committed
+        self._clock = clock
+        self._windows = windows
+        self._on_safe = on_safe
+        self._seq = 1
+
+    def append(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
+        """Gives the readings their seqs; returns the id of the segment that holds the last of them.
+
+        `origins` says which source message each stretch of readings came in; the readings of one
+        message never part. What cannot be re-sent is journaled on return, the rest with the seal.
+        """
+        room = self._room(self._clock.regime())
+        if room >= len(readings):
+            return self._add(source, readings, origins, size)
+        id, start, taken = 0, 0, 0
+        pending: list[Origin] = []
+        for origin in origins:
+            if taken and taken + origin.readings > room:
+                id = self._add(source, readings[start : start + taken], pending, size * taken // len(readings))
+                start, taken, pending = start + taken, 0, []
+                room = self._room(self._clock.regime())
+            taken += origin.readings
+            pending.append(origin)
+        return self._add(source, readings[start:], pending, size * taken // len(readings)) if taken else id
+
+    def sent(self, source: str, token: int, fingerprint: int) -> int | None:
+        """The segment that holds the readings of a message the source sends again; None if it is new to us."""
+        known = self.state.sent.get(source, {}).get(token)
+        if known is not None and known.fingerprint == fingerprint:
+            return known.id
+        if self.filling is not None:
+            return self.filling.id if self.filling.holds(source, token, fingerprint) else None
+        return None
+
+    def forget(self, source: str) -> None:
+        """The far end has lost its session, so nothing it sends is a repetition."""
+        if self.state.sent.get(source):
+            self._apply(Forget(source))
+
+    def seal(self) -> Segment | None:
+        """Closes the open segment; from here on its bytes never change."""
+        filling, self.filling = self.filling, None
+        if filling is None:
+            return None
+        self._journal_fresh(filling)
+        segment = filling.seal()
+        if self._strict or not self.journaled:
+            self.hidden = segment.id
+        self.segments[segment.id] = segment
+        self.opened[segment.id] = filling.opened
+        self.bytes += len(segment.body)
+        if not any(progress.left is None for progress in self.state.sinks.values()):
+            self._release()
+        return segment
+
+    def settle(self, sink: str, segment: Segment, delivered: list[Span], dead: list[tuple[int, DeadLetter]]) -> None:
+        """The sink is done with these positions; what it was done with before changes nothing."""
+        self._apply(Settle(sink, segment.id, segment.count, delivered, dead))
+        self._release()
+
+    def drop(self, ids: Span, reason: str, sizes: Iterable[tuple[int, int]]) -> int:
+        """Gives up whole segments, given as (id, readings), all within `ids`; returns how many readings sinks lose."""
+        sizes = list(sizes)
+        counts = {
+            name: count
+            for name, progress in self.state.sinks.items()
+            if (count := sum(progress.wanted(id, readings) for id, readings in sizes))
+        }
+        self._apply(Drop(ids, reason, counts))
+        self._release()
+        return sum(counts.values())
+
+    def commit_done(self, through: int) -> None:
+        """Everything up to `through` is on disk, or wanted by nobody."""
+        self.committed = max(self.committed, through)
+        for id in [id for id in self.segments if id <= through]:
+            self._remove(id)
+        if not self.journaled:
+            self.rotate()
+        self._release()
+
+    @property
+    def last(self) -> int:
+        """The id of the newest segment that holds a reading, open or sealed."""
+        return self.filling.id if self.filling is not None else self.state.next_id - 1
+
+    def oldest(self) -> float | None:
+        """When the oldest reading that is not safe came, monotonic seconds."""
+        for id, opened in self.opened.items():
+            if id > self.safe:
+                return opened
+        return self.filling.opened if self.filling is not None else None
+
+    def _room(self, regime: object) -> int:
+        """How many readings the open segment still takes, making a new one if it takes none."""
+        if self.filling is not None and (self.filling.full or self.filling.regime != regime):
+            self.seal()
+        if self.filling is None:
+            self.filling = Filling(
+                self.state.next_id, self.state.epoch, self._seq, self._clock.regime(), self._clock.monotonic()
+            )
+        return self.filling.room
+
+    def _add(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
+        filling = self.filling
+        assert filling is not None
+        filling.add(source, readings, origins, size)
+        self._seq += len(readings)
+        if not origins or not all(origin.token for origin in origins):
+            self._journal_fresh(filling)
+        if filling.full:
+            self.seal()
+        return filling.id
+
+    def _journal_fresh(self, filling: Filling) -> None:
+        chunk = filling.take()
+        if chunk is not None:
+            self._apply(chunk)
+
+    def _apply(self, record: Record) -> None:
+        """Journal first, then the state."""
+        if self.journaled:
+            try:
+                self._journal.append(record)
+            except OSError as error:
+                self.journaled = False
+                if self.filling is not None:
+                    self.hidden = self.filling.id
+                log.warning(
+                    "tail journal: %s: %s; committing every segment to disk until it takes records again",
+                    self._journal.directory,
+                    error.strerror,
+                )
+        self.state.apply(record, self._windows)
+        if self._journal.size > ROTATE_BYTES and self._previous_file_through <= self.safe:
+            self.rotate()
+
+    def rotate(self) -> None:
+        """Goes on in a fresh journal file, or finds that the file system still refuses."""
+        try:
+            self._journal.begin(self.state.checkpoint())
+        except OSError:
+            self.journaled = False
+            return
+        if not self.journaled:
+            log.info("tail journal: %s takes records again", self._journal.directory)
+        self.journaled = True
+        self._previous_file_through = self.state.next_id - 1
+
+    @property
+    def journal_overdue(self) -> bool:
+        """The journal has outgrown its file, and the other one still holds what only a commit makes safe."""
+        return self._journal.size > ROTATE_BYTES and self._previous_file_through > self.safe
+
+    def _release(self) -> None:
+        """Lets go of what every sink is done with, and tells what has become safe."""
+        active = [progress for progress in self.state.sinks.values() if progress.left is None]
+        settled = min((progress.low for progress in active), default=self.state.next_id - 1)
+        for id in [id for id in self.segments if id <= settled]:
+            self._remove(id)
+        safe = max(self.committed, settled)
+        if safe > self.safe:
+            self.safe = safe
+            self._on_safe(safe)
+
+    def _remove(self, id: int) -> None:
+        self.bytes -= len(self.segments.pop(id).body)
+        del self.opened[id]

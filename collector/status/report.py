@@ -1,0 +1,115 @@
+"""The figures that `/status`, `/metrics` and `/readyz` show, as one value the wiring fills on request."""
+
+from typing import Any
+
+import msgspec
+
+
+class Ledger(msgspec.Struct):
+    """The books of one sink since it joined: received = delivered + pending + dropped + dead."""
+
+    received: int = 0
+    delivered: int = 0
+    pending: int = 0
+    dropped: dict[str, int] = {}
+    """Readings by reason."""
+    dead: int = 0
+
+    @property
+    def remainder(self) -> int:
+        """Anything but 0 is a bug."""
+        return self.received - self.delivered - self.pending - sum(self.dropped.values()) - self.dead
+
+
+class Latest(msgspec.Struct):
+    """The last reading of a source."""
+
+    device: str
+    time: str
+    fields: dict[str, Any]
+
+
+class SourceReport(msgspec.Struct):
+    type: str
+    state: str
+    """connecting | connected | waiting (for the next attempt) | stopped"""
+    connected: bool = False
+    attempted: bool = False
+    """The first attempt has ended, one way or the other."""
+    readings: int = 0
+    """Readings that were given a seq, over all runs."""
+    messages: dict[int, int] = {}
+    """MQTT messages of this run by QoS."""
+    invalid: dict[str, int] = {}
+    """Refused frames of this run by reason."""
+    unacknowledged: int = 0
+    latest: Latest | None = None
+    last_error: str | None = None
+
+
+class SinkReport(msgspec.Struct):
+    type: str
+    state: str
+    """connecting | connected | waiting | held | stopped"""
+    ledger: Ledger
+    connected: bool = False
+    attempts: dict[str, int] = {}
+    """Deliveries and connection attempts of this run by outcome."""
+    backoff_seconds: float = 0.0
+    last_error: str | None = None
+
+
+class Histogram(msgspec.Struct):
+    """Seconds; `buckets` maps an upper bound to the number of observations not above it (cumulative)."""
+
+    buckets: dict[float, int] = {}
+    count: int = 0
+    sum: float = 0.0
+
+
+class SpoolReport(msgspec.Struct):
+    pending_readings: int = 0
+    """Readings that at least one sink still wants."""
+    bytes: int = 0
+    """Pages in use in the database, in bytes."""
+    limit_bytes: int = 0
+    oldest_age_seconds: float = 0.0
+    commits: int = 0
+    commit_seconds: Histogram = msgspec.field(default_factory=Histogram)
+    journal: str = ""
+    """Where the tail journal lies; says so when that is not a tmpfs."""
+
+
+class ClockReport(msgspec.Struct):
+    synchronised: bool = False
+    steps: int = 0
+
+
+class Check(msgspec.Struct):
+    """One line of `/readyz?verbose`."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Report(msgspec.Struct):
+    collector: str
+    version: str
+    epoch: str
+    started: str
+    """RFC 3339, UTC."""
+    uptime_seconds: float
+    clock: ClockReport
+    spool: SpoolReport
+    sources: dict[str, SourceReport] = {}
+    sinks: dict[str, SinkReport] = {}
+    ready: list[Check] = []
+    alive: list[Check] = []
+
+    def to_json(self) -> bytes:
+        """As `/status` shows it: each ledger with its remainder."""
+        body = msgspec.to_builtins(self, str_keys=True)
+        for name, sink in self.sinks.items():
+            body["sinks"][name]["ledger"]["remainder"] = sink.ledger.remainder
+        return msgspec.json.encode(body)

@@ -1,0 +1,147 @@
+"""Folders of profiles: which wins, and that a wrong file is told all its mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from collector.errors import ConfigurationError
+from collector.profiles import available, builtin_folder, load
+
+
+def write(folder: Path, id: str, text: str) -> Path:
+    file = folder / id / "profile.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    return file
+
+
+def mistakes(id: str, folders: list[Path]) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(id, folders)
+    return caught.value.mistakes
+
+
+MINE = """
+id = "json-lines"
+name = "mine"
+citation = "none"
+framing = { type = "message" }
+payload = { type = "json" }
+"""
+
+
+def test_the_first_folder_wins(tmp_path: Path) -> None:
+    write(tmp_path, "json-lines", MINE)
+    folders = [tmp_path, tmp_path / "missing", builtin_folder()]
+    assert load("json-lines", folders).name == "mine"
+    assert load("nova-sds011", folders).name.startswith("Nova")
+    found = available(folders)
+    assert found["json-lines"] == tmp_path / "json-lines"
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("id", ["nova-sds11", "../firmware_profiles/nova-sds011", "", "."])
+def test_unknown(id: str) -> None:
+    [mistake] = mistakes(id, [builtin_folder()])
+    assert mistake.startswith(f"profile {id!r} is not known; ")
+    if id == "nova-sds11":
+        assert mistake.endswith("did you mean 'nova-sds011'?")
+
+
+def test_no_profiles_at_all(tmp_path: Path) -> None:
+    assert mistakes("x", [tmp_path]) == [f"profile 'x' is not known; no profiles in {tmp_path}"]
+
+
+def test_every_mistake_at_once(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "wrong",
+        """
+id = "other"
+name = ""
+citation = 5
+baudrate = 9600
+serial = { baudrate = 9600, parity = "evn" }
+checksum = { type = "sum16", over = [2, 12], at = 8 }
+[framing]
+type = "fixed"
+start = "aa c0"
+length = 10
+ignore = [{ start = "aa", length = 3 }]
+[payload]
+type = "binary"
+fields = [
+    { name = "a", at = 9, type = "u16be", sentinel = 70000 },
+    { name = "a", at = 1, type = "u12" },
+    { name = "a", at = 0, type = "u8", range = [5, 1] },
+]
+""",
+    )
+    found = [mistake.removeprefix(f"{file}: ") for mistake in mistakes("wrong", [tmp_path])]
+    expected = [
+        "baudrate: unknown key; ",
+        "framing.ignore[0].start: cannot be told apart",
+        "payload.fields[0].sentinel: 70000 never occurs",
+        "payload.fields[1].type: 'u12' is not known; one of: ",
+        "payload.fields[2].range: the least, 5.0, is not below the greatest, 1.0",
+        "payload.fields: 'a' stands more than once",
+        "citation: Expected `str`, got `int`",
+        "serial.parity: 'evn' is not known; did you mean 'even'?",
+        "checksum.byte_order: sum16 has two bytes",
+        "name: missing",
+        "id: 'other' must be the folder's name, 'wrong'",
+        "payload.fields 'a': ends at byte 11",
+        "checksum.over: [2, 12) is not within",
+    ]
+    assert len(found) == len(expected)
+    for mistake, beginning in zip(found, expected, strict=True):
+        assert mistake.startswith(beginning)
+
+
+def test_parts_that_do_not_fit_each_other(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "wrong",
+        """
+id = "other"
+name = "x"
+citation = "-"
+checksum = { type = "sum8", over = [2, 12], at = 8 }
+framing = { type = "fixed", start = "aa", length = 10 }
+[payload]
+type = "binary"
+fields = [{ name = "a", at = 9, type = "u16be" }]
+""",
+    )
+    assert mistakes("wrong", [tmp_path]) == [
+        f"{file}: id: 'other' must be the folder's name, 'wrong'",
+        f"{file}: payload.fields 'a': ends at byte 11 of a frame of 10 bytes",
+        f"{file}: checksum.over: [2, 12) is not within the frame's 10 bytes",
+    ]
+
+
+def test_json_in_fixed_frames_is_a_mistake(tmp_path: Path) -> None:
+    text = MINE.replace('{ type = "message" }', '{ type = "fixed", start = "7b", length = 9 }')
+    file = write(tmp_path, "json-lines", text)
+    assert mistakes("json-lines", [tmp_path]) == [
+        f"{file}: payload.type: JSON has no fixed length, but framing.length is 9"
+    ]
+
+
+def test_files_that_are_no_toml(tmp_path: Path) -> None:
+    file = write(tmp_path, "a", "id = \n")
+    assert mistakes("a", [tmp_path]) == [f"{file}: Invalid value (at line 1, column 6)"]
+    file.write_bytes(b"\xff")
+    [mistake] = mistakes("a", [tmp_path])
+    assert "utf-8" in mistake
+    file.unlink()
+    file.mkdir()
+    assert mistakes("a", [tmp_path]) == [f"{file}: cannot be read: Is a directory"]
+
+
+def test_names_of_tables_and_kinds(tmp_path: Path) -> None:
+    file = write(tmp_path, "a", 'id = "A"\nname = "x"\ncitation = "-"\nframing = {}\npayload = { type = "jsn" }\n')
+    assert mistakes("a", [tmp_path]) == [
+        f"{file}: framing.type: missing; one of: delimiter, fixed, message",
+        f"{file}: payload.type: 'jsn' is not known; did you mean 'json'?",
+    ]
