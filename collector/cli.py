@@ -6,7 +6,7 @@ from importlib import import_module
 
 from collector import __version__
 
-VERBS = ("run", "check", "status", "profiles")
+VERBS = ("run", "check", "status", "profiles", "receive", "demo")
 """Each has a module in `collector.commands`; none imports anything heavy before it is called."""
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from collector.config.findings import Findings, Key
 
 _MOST_BYTES = 1024 * 1024
+_DEEPEST = 16
+"""Far below what Python's own stack bears, so that whatever walks the tables later may recurse."""
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -32,11 +34,7 @@ def read_files(path: Path, findings: Findings) -> Document:
     complete = True
     for name, content in parts:
         tables = None if content is None else _parse(content, name, findings)
-        try:
-            _merge(merged, tables or {}, (), name, findings.origins)
-        except RecursionError:
-            findings.unreadable(name, "is nested too deeply; this is no configuration file")
-            tables = None
+        _merge(merged, tables or {}, (), name, findings.origins)
         complete = complete and tables is not None
     return Document(merged, complete)
 
@@ -79,7 +77,10 @@ def _text(path: Path, name: str, findings: Findings) -> str | None:
 
 def _parse(text: str, name: str, findings: Findings) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
+        if _depth_exceeds(_DEEPEST, tables):
+            raise RecursionError
+        return tables
     except tomllib.TOMLDecodeError as error:
         fault = str(error)
         position = _POSITION.search(fault)
@@ -92,6 +93,11 @@ def _parse(text: str, name: str, findings: Findings) -> dict[str, Any] | None:
         # The parser's own limits: a number of thousands of digits.
         findings.unreadable(name, "holds a number too long to read; correct it")
     return None
+
+
+def _depth_exceeds(levels: int, table: dict[str, Any]) -> bool:
+    inner = (value for value in table.values() if isinstance(value, dict))
+    return levels == 0 or any(_depth_exceeds(levels - 1, value) for value in inner)
 
 
 def _merge(into: dict[str, Any], tables: dict[str, Any], at: Key, file: str, origins: dict[Key, str]) -> None:

@@ -27,9 +27,9 @@ class Duration(float):
     def text(self) -> str:
         """As one writes it: the largest unit that needs no fraction."""
         for unit in ("d", "h", "m", "s", "ms", "us"):
-            written = f"{round(self / float(_SECONDS[unit]))}{unit}"
-            if self > 0 and Duration.parse(written) == self:
-                return written
+            count = round(self / float(_SECONDS[unit]))
+            if count > 0 and float(count * Decimal(_SECONDS[unit])) == self:
+                return f"{count}{unit}"
         return f"{_decimal(self)}s"
 
 

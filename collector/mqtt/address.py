@@ -23,14 +23,17 @@ class Address(NamedTuple):
 
 def parse(url: str) -> Address:
     """`mqtt://host[:port]` or `mqtts://host[:port]`; a ValueError says what to write instead."""
-    parts = urlsplit(url)
+    # No other line may repeat a URL that holds a password.
+    if "@" in url:
+        raise ValueError("the URL holds a user name; use username and password_file instead")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"{url!r} is no URL; write mqtt://host:1883 or mqtts://host:8883") from None
     if parts.scheme in ("ws", "wss"):
         raise ValueError(f"{parts.scheme}:// is not built yet; use mqtt:// or mqtts://")
     if parts.scheme not in PORTS:
         raise ValueError(f"{url!r} is no broker's URL; write mqtt://host:1883 or mqtts://host:8883")
-    # The URL itself is not repeated here: it may hold a password.
-    if "@" in parts.netloc:
-        raise ValueError("the URL holds a user name; use username and password_file instead")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(f"{url!r} goes on behind host and port; name topics by topic or topics instead")
     try:

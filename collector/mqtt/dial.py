@@ -65,7 +65,7 @@ async def dial(
                 except OSError as error:
                     failure = error
             raise failure
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise SessionError(f"{address}: {describe(error)}") from error
 
 
@@ -87,6 +87,8 @@ def describe(error: BaseException | None) -> str:
     match error:
         case None:
             return "the broker closed the connection"
+        case UnicodeError():
+            return "no such host (not a name DNS can hold)"
         case socket.gaierror():
             return f"no such host ({error.strerror})"
         case ssl.SSLCertVerificationError():

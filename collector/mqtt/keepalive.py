@@ -27,7 +27,7 @@ class Keepalive:
             self._pinged = now
 
     def ping_due(self, now: float) -> bool:
-        """Also when only we were silent no longer: a stream of our own would hide that nobody answers it."""
+        """When either side was quiet: a steady stream of ours must not hide that nobody answers it."""
         quiet = self._sent if self._pinged is not None else min(self._sent, self._heard)
         return now >= quiet + self.interval
 

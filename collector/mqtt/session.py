@@ -55,7 +55,8 @@ class Session(asyncio.Protocol):
         self._on_publish = on_publish
         self._answer_timeout = answer_timeout
         self._transport: asyncio.Transport
-        self._outbox: Outbox
+        # Until CONNACK tells how many, no message may leave.
+        self._outbox = Outbox(Connack(session_present=False, reason_code=0, receive_maximum=0))
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when CONNACK has come; failed with SessionError when it refused us, or nothing came."""
         self._closed: asyncio.Future[None] = self._loop.create_future()
@@ -162,6 +163,8 @@ class Session(asyncio.Protocol):
                 self._dispatch(error.before)
             except ProtocolError as earlier:
                 error = earlier
+            if self._ended:
+                return
             self._write(encode.disconnect(error.reason_code))
             self._end(SessionError(f"{self._address}: the broker broke the protocol: {error}", error.reason_code))
             self._transport.close()
@@ -185,6 +188,8 @@ class Session(asyncio.Protocol):
             return
         if not self.opened.done():
             self._open(packets.pop(0))
+            if self._ended:
+                return
         publishes: list[Publish] = []
         ended: Disconnect | None = None
         acknowledge = self._outbox.acknowledge
@@ -284,9 +289,8 @@ class Session(asyncio.Protocol):
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(failure)
-        if self.opened.done():
-            self._outbox.abandon()
-        else:
+        self._outbox.abandon()
+        if not self.opened.done():
             self.opened.set_exception(failure)
 
 

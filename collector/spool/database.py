@@ -37,6 +37,8 @@ PRAGMA journal_size_limit = 4194304;
 PRAGMA busy_timeout = 5000;
 """
 
+_DAMAGED = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+
 # The two functions run in the database's own thread, so compression costs the event loop nothing.
 _INSERT = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, crc32(?9), deflate(?9))"
 _SELECT = """
@@ -132,7 +134,8 @@ class Database:
                 yield self._connection
             except sqlite3.Error as error:
                 code = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
-                raise SpoolError(f"{self._path}: {error} ({code})") from error
+                remedy = "; move the file away to start afresh" if code in _DAMAGED else ""
+                raise SpoolError(f"{self._path}: {error} ({code}){remedy}") from error
 
     async def _prepare(self) -> None:
         connection = self._connection

@@ -220,9 +220,13 @@ class Spool:
                 async with asyncio.timeout(TICK):
                     await self._nudge.wait()
             self._nudge.clear()
-            self.beat = self._clock.monotonic()
-            if self._due(self._clock.monotonic()):
-                await self.commit()
+            await self.tend()
+
+    async def tend(self) -> None:
+        """Commits if that is due now."""
+        self.beat = self._clock.monotonic()
+        if self._due(self.beat):
+            await self.commit()
 
     async def commit(self) -> None:
         """Everything appended so far is on disk, or wanted by nobody, on return."""

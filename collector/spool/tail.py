@@ -60,19 +60,24 @@ class Tail:
         `origins` says which source message each stretch of readings came in; the readings of one
         message never part. What cannot be re-sent is journaled on return, the rest with the seal.
         """
-        room = self._room(self._clock.regime())
-        if room >= len(readings):
+        room = self._room()
+        if room >= len(readings) or not origins:
             return self._add(source, readings, origins, size)
-        id, start, taken = 0, 0, 0
+        start, taken = 0, 0
         pending: list[Origin] = []
+
+        def flush() -> int:
+            return self._add(source, readings[start : start + taken], pending, size * taken // len(readings))
+
         for origin in origins:
-            if taken and taken + origin.readings > room:
-                id = self._add(source, readings[start : start + taken], pending, size * taken // len(readings))
-                start, taken, pending = start + taken, 0, []
-                room = self._room(self._clock.regime())
+            if taken + origin.readings > room:
+                if taken:
+                    flush()
+                    start, taken, pending = start + taken, 0, []
+                room = self._room(at_least=origin.readings)
             taken += origin.readings
             pending.append(origin)
-        return self._add(source, readings[start:], pending, size * taken // len(readings)) if taken else id
+        return flush()
 
     def sent(self, source: str, token: int, fingerprint: int) -> int | None:
         """The segment that holds the readings of a message the source sends again; None if it is new to us."""
@@ -142,15 +147,18 @@ class Tail:
                 return opened
         return self.filling.opened if self.filling is not None else None
 
-    def _room(self, regime: object) -> int:
-        """How many readings the open segment still takes, making a new one if it takes none."""
-        if self.filling is not None and (self.filling.full or self.filling.regime != regime):
+    def _room(self, at_least: int = 1) -> int:
+        """How many readings the open segment takes, a new one if it has fewer places than `at_least`.
+
+        An empty segment takes a message of any length.
+        """
+        regime = self._clock.regime()
+        filling = self.filling
+        if filling is not None and (filling.full or filling.room < at_least or filling.regime != regime):
             self.seal()
         if self.filling is None:
-            self.filling = Filling(
-                self.state.next_id, self.state.epoch, self._seq, self._clock.regime(), self._clock.monotonic()
-            )
-        return self.filling.room
+            self.filling = Filling(self.state.next_id, self.state.epoch, self._seq, regime, self._clock.monotonic())
+        return max(self.filling.room, at_least)
 
     def _add(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
         filling = self.filling

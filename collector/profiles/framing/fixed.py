@@ -1,9 +1,9 @@
 """Frames of a fixed length between a start and an end marker.
 
-Markers also turn up inside payloads and in garbage, so a start is only a hint. Three witnesses speak for a
-frame: its start, its end and its checksum. All three: accepted. All but one of end and checksum: a complete
-frame, refused with that reason. Else the start was not one. Whatever is not accepted is searched again from
-its second byte, so a false start never takes the good frame behind it along.
+Markers also turn up inside payloads and in garbage, so a start alone proves nothing: the end and the checksum
+must bear it out. Both right: a frame. One of them wrong: a complete frame, refused with that reason. Both
+wrong: no frame at all. Whatever is not accepted is searched again from its second byte, so that a false start
+never takes the good frame behind it along.
 """
 
 import re
@@ -77,7 +77,7 @@ class FixedFramer(Framer):
         whole = (b"(" + re.escape(one.start) + b")" for one in envelopes)
         cut = {one.start[:n] for one in envelopes for n in range(1, len(one.start))}
         cut_off = (re.escape(part) + rb"\Z" for part in sorted(cut, key=len, reverse=True))
-        self._search = re.compile(b"|".join([*whole, *cut_off]), re.DOTALL).search
+        self._search = re.compile(b"|".join([*whole, *cut_off])).search
         self._rest = b""
         """A start whose frame is not complete yet: shorter than the longest kind."""
 

@@ -29,7 +29,7 @@ _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _flat = msgspec.json.Decoder(dict[str, _Int64 | float | str | bool | None])
 _any = msgspec.json.Decoder()
 _NOT_FLAT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""Nested, beyond 64 bits, or wrong. Before msgspec 0.20 a DecodeError is not a ValueError."""
+"""Nested, beyond 64 bits, or wrong. Before msgspec 0.21 a DecodeError is not a ValueError."""
 
 
 class JsonPayload(Table, frozen=True, kw_only=True, tag="json"):
@@ -53,10 +53,7 @@ class JsonPayload(Table, frozen=True, kw_only=True, tag="json"):
         def read(payload: bytes) -> list[Decoded]:
             try:
                 readings = [_flat.decode(payload)]
-            except (
-                ValueError,
-                RecursionError,
-            ):  # nested, beyond 64 bits, or wrong; then the reason is found there
+            except _NOT_FLAT:
                 readings = _readings(payload)
             decoded = []
             for fields in readings:

@@ -1,0 +1,69 @@
+# `make demo` and `make test` set everything up by themselves on a fresh Debian 12 or 13.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Debian keeps mosquitto in /usr/sbin, which only root has on the PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+.DEFAULT_GOAL := help
+
+.PHONY: demo test check quick lock clean help setup system
+
+demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
+	@$(BIN)/edge-collector demo $(ARGS)
+
+test: check ## Everything a change must pass
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## Style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+quick: setup ## The tests that need less than a minute
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+lock: setup ## Renew requirements.lock: the newest of everything, for every supported Python
+	@$(PYTHON) -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/pip install --quiet uv
+	@$(VENV)/lock/bin/uv --no-config pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## Remove everything that was installed or built here
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## What can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+setup: $(VENV)/installed
+
+# Done again whenever the package's own declaration or the lock changes.
+$(VENV)/installed: pyproject.toml requirements.lock | system
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V): install one and say make PYTHON=python3.11" >&2; \
+		exit 1; }
+	@echo "set-up: Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What no Python package brings. Brokers for tests and demo are started by them, on ports of their own;
+# the service that Debian's mosquitto package starts is not used, and may be disabled.
+system:
+	@need=; \
+	command -v $(PYTHON) >/dev/null || need="$$need python3"; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || need="$$need python3-venv"; \
+	command -v mosquitto >/dev/null || need="$$need mosquitto"; \
+	command -v openssl >/dev/null || need="$$need openssl"; \
+	[ -n "$$need" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then as_root="env"; else as_root="sudo -n env"; fi; \
+	command -v apt-get >/dev/null && $$as_root true 2>/dev/null || { \
+		echo "needed first, as root: apt-get install$$need" >&2; exit 1; }; \
+	echo "set-up: Debian packages$$need"; \
+	$$as_root apt-get update -qq || true; \
+	$$as_root DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$need >/dev/null

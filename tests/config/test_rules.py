@@ -1,0 +1,146 @@
+"""What the values say against each other."""
+
+from pathlib import Path
+
+import pytest
+
+from .files import loaded, mistakes
+
+SERIAL = '[sources.{0}]\ntype = "serial"\nprofile = "nova-sds011"\nport = "{1}"\n'
+MQTT = '[sources.a]\ntype = "mqtt"\nurl = "mqtt://h"\nprofile = "json-lines"\ntopics = ["x/+/y/#", "z/+"]\n'
+SINK = '[sinks.s]\ntype = "mqtt"\n'
+
+
+@pytest.mark.parametrize("name", ["raspberrypi", "RaspberryPi", "localhost", "debian"])
+def test_a_stock_host_name_is_warned_of(tmp_path: Path, name: str) -> None:
+    (warning,) = loaded(tmp_path, f'[collector]\nid = "{name}"').warnings
+    assert warning == (
+        f'collector.toml: collector.id: "{name}" is what every new system is called; give this one its own name'
+    )
+
+
+def test_an_id_that_topics_must_escape_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = loaded(tmp_path, '[collector]\nid = "site/1"').warnings
+    assert "which topics show escaped" in warning
+
+
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("", "is empty"),
+        (" a", "begins or ends with a blank"),
+        ("a\\u200bb", "invisible character"),
+        ("a\\tb", "control character"),
+        ("x" * 65, "has 65 characters; use at most 64"),
+    ],
+)
+def test_an_id_that_cannot_be_used_is_refused(tmp_path: Path, id: str, said: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'[collector]\nid = "{id}"')
+    assert mistake.startswith("collector.toml: collector.id: ")
+    assert said in mistake
+
+
+@pytest.mark.parametrize("port", ["usb:1a86:7523", "socket://h:1", "rfc2217://h:1"])
+def test_ports_that_are_no_devices_are_not_built_yet(tmp_path: Path, port: str) -> None:
+    (mistake,) = mistakes(tmp_path, SERIAL.format("air", port))
+    assert mistake.startswith("collector.toml: sources.air.port: ")
+    assert "ports are not built yet" in mistake
+
+
+def test_a_port_is_a_path(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, SERIAL.format("air", "COM3"))
+    assert '"COM3" is not a device' in mistake
+
+
+def test_two_sources_cannot_read_one_port(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, SERIAL.format("one", "/dev/ttyS0") + SERIAL.format("two", "/dev/ttyS0"))
+    assert mistake == (
+        'collector.toml: sources.two.port: "/dev/ttyS0" is read by source "one" already; one port, one source'
+    )
+
+
+@pytest.mark.parametrize("device", ["{1}", "meter-{1}", "plain"])
+def test_a_device_template_that_every_filter_can_fill(tmp_path: Path, device: str) -> None:
+    assert loaded(tmp_path, f'{MQTT}device = "{device}"').warnings == []
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("{2}", '{2} is more than the 1 wildcards of "z/+"'),
+        ("{0}", '"{0}" is no placeholder'),
+        ("{device}", '"{device}" is no placeholder'),
+        ("{1", "a brace stands alone"),
+    ],
+)
+def test_a_device_template_that_cannot_be_filled(tmp_path: Path, device: str, said: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'{MQTT}device = "{device}"')
+    assert mistake.startswith(f"collector.toml: sources.a.device: {said}")
+
+
+def test_a_serial_device_has_no_topic_to_take_from(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, SERIAL.format("air", "/dev/ttyS0") + 'device = "{1}"')
+    assert "needs a topic" in mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "sinks.s.url: missing"),
+        ('url = "mqtt://h"\nurls = ["mqtt://h"]', "sinks.s.urls: stands beside url"),
+        ('url = "mqtt://h"\ntopic = "a/{dev}"', 'sinks.s.topic: "{dev}" is no placeholder'),
+        ('url = "mqtt://h"\ntopic = "a/{device!r}"', 'sinks.s.topic: "{device!r}" is no placeholder'),
+        ('url = "mqtt://h"\ntopic = "a/{{x}}"', "sinks.s.topic: "),
+        ('url = "mqtt://h"\ntopic = "a/}"', "sinks.s.topic: a brace stands alone"),
+        ('url = "mqtt://h"\ntopic = "a/+"', "sinks.s.topic: holds a wildcard"),
+        ('url = "mqtt://h"\ntopic = "$SYS/a"', "sinks.s.topic: begins with $"),
+        (
+            'url = "mqtt://h"\nformat = "batch"\ntopic = "{device}"',
+            "sinks.s.topic: {device} has no one value in a batch",
+        ),
+        ('url = "mqtt://h"\nbackoff = { min = "2m" }', "sinks.s.backoff: min (2m) is longer than max (1m)"),
+    ],
+)
+def test_a_sink_that_contradicts_itself(tmp_path: Path, text: str, said: str) -> None:
+    assert mistakes(tmp_path, SINK + text)[0].startswith(f"collector.toml: {said}")
+
+
+def test_a_batch_goes_to_a_topic_of_the_collector(tmp_path: Path) -> None:
+    sink = loaded(tmp_path, f'{SINK}url = "mqtt://h"\nformat = "batch"').configuration.sinks["s"]
+    assert sink.topic_template == "edge/{collector}/readings"
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8080", "localhost:0", "[::1]:80", "unix:/run/x.sock", "127.8.8.8:1"])
+def test_what_only_this_machine_reaches_needs_no_token(tmp_path: Path, listen: str) -> None:
+    assert loaded(tmp_path, f'[status]\nlisten = "{listen}"').warnings == []
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "[::]:8080", "192.168.1.2:80", "box.local:80"])
+def test_what_others_reach_needs_a_token(tmp_path: Path, listen: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'[status]\nlisten = "{listen}"')
+    assert "others can reach this address; add token_file" in mistake
+
+
+@pytest.mark.parametrize("listen", ["8080", ":8080", "a:b", "127.0.0.1:65536", "unix:run/x", "http://a:80", "::1:80"])
+def test_what_is_no_address(tmp_path: Path, listen: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'[status]\nlisten = "{listen}"')
+    assert mistake.startswith("collector.toml: status.listen: not an ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[collector]\nid = "x"\ndata_dir = "data"', "collector.data_dir: is relative"),
+        ('[spool]\nhold = "10ms"', "spool: linger (20ms) is longer than hold (10ms)"),
+        ('[spool]\ncommit_after = "10ms"', "spool: linger (20ms) is longer than commit_after (10ms)"),
+        (f'{MQTT}time_unit = "ms"', "sources.a.time_unit: means nothing without time_field"),
+    ],
+)
+def test_keys_that_contradict_each_other(tmp_path: Path, text: str, said: str) -> None:
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith(f"collector.toml: {said}")
+
+
+def test_a_default_does_not_answer_for_a_value_of_the_wrong_form(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, '[spool]\nlinger = "10s"\nhold = 20\ncommit_after = "20s"')
+    assert "spool.hold: expected a duration" in mistake

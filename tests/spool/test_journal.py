@@ -1,0 +1,110 @@
+"""The tail journal on a real file: whatever is cut off its end, what stands before is found again."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from collector.clock import Regime
+from collector.spool.journal import Journal
+from collector.spool.state import Chunk, Settle, State
+
+
+def chunk(id: int) -> Chunk:
+    return Chunk(id, 10 * id, 3, Regime("boot", 0, True), b"abc" * id, {"air": 3}, {"air": [(id, id * 7)]})
+
+
+def begun(directory: Path, lsn: int = 0) -> tuple[Journal, State]:
+    state = State(spool_id="spool", lsn=lsn)
+    state.configure(["cloud"])
+    journal = Journal(directory)
+    journal.begin(state.checkpoint())
+    return journal, state
+
+
+def test_what_was_appended_is_replayed(tmp_path: Path) -> None:
+    journal, state = begun(tmp_path)
+    for record in (chunk(1), chunk(2), Settle("cloud", 1, 3, [(0, 3)], [])):
+        journal.append(record)
+        state.apply(record)
+    replay = Journal(tmp_path).replay("spool", {})
+    assert replay is not None
+    assert replay.state == state
+    assert replay.chunks == [chunk(1), chunk(2)]
+
+
+def test_cut_anywhere_it_keeps_every_whole_record(tmp_path: Path) -> None:
+    journal, _ = begun(tmp_path)
+    ends = [journal.size]
+    for id in (1, 2, 3):
+        journal.append(chunk(id))
+        ends.append(journal.size)
+    path = tmp_path / "tail.0"
+    whole = path.read_bytes()
+    for length in range(ends[0], len(whole) + 1):
+        path.write_bytes(whole[:length])
+        replay = Journal(tmp_path).replay("spool", {})
+        assert replay is not None
+        assert len(replay.chunks) == sum(end <= length for end in ends[1:])
+
+
+def test_a_flipped_bit_ends_the_replay_there(tmp_path: Path) -> None:
+    journal, _ = begun(tmp_path)
+    journal.append(chunk(1))
+    end = journal.size
+    journal.append(chunk(2))
+    path = tmp_path / "tail.0"
+    data = bytearray(path.read_bytes())
+    data[end + 12] ^= 1
+    path.write_bytes(data)
+    replay = Journal(tmp_path).replay("spool", {})
+    assert replay is not None
+    assert [c.id for c in replay.chunks] == [1]
+
+
+def test_another_spools_journal_is_not_ours(tmp_path: Path) -> None:
+    begun(tmp_path)
+    assert Journal(tmp_path).replay("other", {}) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"edge-collector tail 1\n", b"edge-collector tail 9\n\0\0"])
+def test_a_file_that_is_no_journal_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tail.0").write_bytes(content)
+    assert Journal(tmp_path).replay("spool", {}) is None
+
+
+def test_two_files_go_on_where_the_first_ended(tmp_path: Path) -> None:
+    journal, state = begun(tmp_path)
+    journal.append(chunk(1))
+    state.apply(chunk(1))
+    journal.begin(state.checkpoint())
+    journal.append(chunk(2))
+    state.apply(chunk(2))
+    replay = Journal(tmp_path).replay("spool", {})
+    assert replay is not None
+    assert (replay.state, [c.id for c in replay.chunks]) == (state, [1, 2])
+    journal.retire()
+    replay = Journal(tmp_path).replay("spool", {})
+    assert replay is not None
+    assert (replay.state, [c.id for c in replay.chunks]) == (state, [2])
+
+
+def test_nothing_remains_of_a_record_that_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, _ = begun(tmp_path)
+    journal.append(chunk(1))
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[: len(data) // 2]))
+    with pytest.raises(OSError) as raised:
+        journal.append(chunk(2))
+    monkeypatch.undo()
+    assert raised.value.errno == errno.ENOSPC
+    journal.append(chunk(3))
+    replay = Journal(tmp_path).replay("spool", {})
+    assert replay is not None
+    assert [c.id for c in replay.chunks] == [1, 3]
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    begun(tmp_path)
+    assert (tmp_path / "tail.0").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,269 @@
+"""The spool as sources and sinks see it, on a real database and a real journal."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from collector.config.model import SpoolSection
+from collector.config.units import Duration, Size
+from collector.contracts import Outcome
+from collector.errors import SpoolError
+from collector.segment import Segment
+from collector.spool.spool import Spool
+from tests.spool.rig import Rig, values
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    (runtime := tmp_path / "run").mkdir()
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
+    rig = Rig(tmp_path / "data")
+    await rig.open()
+    yield rig
+    await rig.spool.close()
+
+
+def rows(rig: Rig) -> list[tuple[int, int]]:
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        return connection.execute("SELECT id, count FROM segment ORDER BY id").fetchall()
+
+
+async def test_online_nothing_reaches_the_disk(rig: Rig) -> None:
+    id = rig.append(range(1, 11))
+    [segment] = await rig.deliver()
+    assert values(segment) == list(range(1, 11))
+    assert (segment.first_seq, rig.safe) == (1, id)
+    await rig.spool.tend()
+    assert rig.spool.commit_seconds.count == 0
+
+
+async def test_seqs_count_from_one_without_gaps(rig: Rig) -> None:
+    rig.append(range(1, 501))
+    rig.append(range(501, 1201))
+    segments = await rig.deliver(count=3)
+    assert [(s.first_seq, s.last_seq) for s in segments] == [(1, 500), (501, 1000), (1001, 1200)]
+    assert {s.epoch for s in segments} == {rig.spool.tail.state.epoch}
+
+
+async def test_the_readings_of_one_message_never_part(rig: Rig) -> None:
+    from collector.reading import Reading
+    from collector.spool.filling import Origin
+
+    rig.append(range(1, 491))
+    readings = [Reading("meter", "m1", 1, {"n": n}) for n in range(30)]
+    rig.spool.append("meter", readings, [Origin(900, 1, 30)], 300)
+    first, second = await rig.deliver(count=2)
+    assert (first.count, second.count) == (490, 30)
+
+
+async def test_a_clock_that_changes_its_mind_ends_the_segment(rig: Rig) -> None:
+    rig.append([1])
+    rig.clock.synchronised = False
+    rig.append([2])
+    first, second = await rig.deliver(count=2)
+    assert (first.regime.synchronised, second.regime.synchronised) == (True, False)
+
+
+async def test_a_commit_comes_after_hold_when_the_sink_is_up(rig: Rig) -> None:
+    id = rig.append([1])
+    rig.clock.now += 4.9
+    await rig.spool.tend()
+    assert rig.safe == 0
+    rig.clock.now += 0.2
+    await rig.spool.tend()
+    assert (rig.safe, rows(rig)) == (id, [(id, 1)])
+
+
+async def test_a_commit_comes_after_commit_after_when_the_sink_is_down(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    id = rig.append([1])
+    rig.clock.now += 1.1
+    await rig.spool.tend()
+    assert (rig.safe, rows(rig)) == (id, [(id, 1)])
+
+
+async def test_a_pressed_source_gets_its_commit_at_once_when_the_sink_is_down(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    id = rig.append([1])
+    rig.spool.press("meter", True)
+    await rig.spool.tend()
+    assert rig.safe == id
+
+
+async def test_a_pressed_source_waits_for_a_sink_that_is_merely_slow(rig: Rig) -> None:
+    rig.append([1])
+    rig.spool.press("meter", True)
+    await rig.spool.tend()
+    assert rig.safe == 0
+    rig.clock.now += 0.6
+    await rig.spool.tend()
+    assert rig.safe == 1
+
+
+async def test_readings_gather_while_no_sink_is_up(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    for value in range(1, 101):
+        rig.append([value])
+        await asyncio.sleep(0)
+    await rig.spool.commit()
+    assert rows(rig) == [(1, 100)]
+
+
+async def test_what_is_committed_comes_out_of_the_database_in_order(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    for start in range(1, 31, 3):
+        rig.append(range(start, start + 3))
+        await rig.spool.commit()
+    rig.spool.ready("cloud", True)
+    rig.append([31])
+    segments = await rig.deliver(count=11)
+    assert [value for segment in segments for value in values(segment)] == list(range(1, 32))
+    rig.clock.now += 6
+    await rig.spool.tend()
+    assert rows(rig) == []
+    assert rig.remainder() == 0
+
+
+async def test_sinks_go_their_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (tmp_path, True))
+    rig = Rig(tmp_path / "data", sinks=("cloud", "file"))
+    spool = await rig.open()
+    rig.append([1, 2])
+    await rig.deliver("file")
+    assert rig.safe == 0
+    await spool.commit()
+    assert rig.safe == 1
+    rig.append([3])
+    await rig.deliver("file")
+    assert [values(s) for s in await rig.deliver("cloud", 2)] == [[1, 2], [3]]
+    assert (rig.safe, rig.remainder("cloud"), rig.remainder("file")) == (2, 0, 0)
+    await spool.close()
+
+
+async def test_partial_outcomes_leave_the_rest_wanted(rig: Rig) -> None:
+    rig.append(range(1, 7))
+    segment = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", segment)
+    rig.spool.settle("cloud", part, Outcome("retry", settled=[0, 1, 4], dead={2: "bad"}, reason="lost"))
+    assert [(p.lo, p.hi) for p in rig.spool.parts("cloud", segment)] == [(3, 4), (5, 6)]
+    assert rig.safe == 0
+    for part in rig.spool.parts("cloud", segment):
+        rig.spool.settle("cloud", part, Outcome())
+    assert (rig.safe, rig.remainder()) == (1, 0)
+
+
+async def test_dead_readings_are_kept_with_the_reason(rig: Rig) -> None:
+    rig.append([1, 2, 3])
+    segment = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", segment)
+    rig.spool.settle("cloud", part, Outcome(dead={1: "payload format invalid (0x99)"}))
+    rig.clock.now += 1.1
+    await rig.spool.tend()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        found = connection.execute("SELECT sink, epoch, seq, reason FROM dead").fetchall()
+    assert found == [("cloud", segment.epoch, 2, "payload format invalid (0x99)")]
+    assert rig.spool.tail.state.sinks["cloud"].dead == 1
+
+
+async def test_full_drops_the_oldest_and_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (tmp_path, True))
+    rig = Rig(tmp_path / "data", section=SpoolSection(max_bytes=Size(120_000)))
+    spool = await rig.open(ready=False)
+    for start in range(1, 60_000, 400):
+        rig.append(range(start, start + 400))
+        await spool.commit()
+    books = spool.tail.state.sinks["cloud"]
+    assert books.dropped["full"] > 0
+    assert rig.remainder() == 0
+    assert spool.database.bytes <= 120_000 + 40_000
+    spool.ready("cloud", True)
+    received: list[int] = []
+    while books.pending:
+        received += [value for segment in await rig.deliver() for value in values(segment)]
+    assert received == list(range(60_001 - len(received), 60_001))
+    await spool.close()
+
+
+async def test_a_damaged_segment_is_dropped_and_counted_and_the_rest_comes(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    for value in (1, 2, 3):
+        rig.append([value])
+        await rig.spool.commit()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        connection.execute("UPDATE segment SET body = x'00' WHERE id = 2")
+    assert [values(s) for s in await rig.deliver(count=2)] == [[1], [3]]
+    assert (rig.spool.tail.state.sinks["cloud"].dropped, rig.remainder()) == ({"damaged": 1}, 0)
+
+
+async def test_strict_commits_before_a_sink_sees_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (tmp_path, True))
+    rig = Rig(tmp_path / "data", section=SpoolSection(durability="strict", linger=Duration(0.0)))
+    spool = await rig.open()
+    rig.append([1])
+    spool.flush()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await spool.next("cloud")
+    await spool.tend()
+    assert (rows(rig), rig.safe) == ([(1, 1)], 1)
+    assert [values(s) for s in await rig.deliver()] == [[1]]
+    await spool.close()
+
+
+async def test_without_a_journal_every_segment_is_committed_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(record: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(rig.spool.journal, "append", refuse)
+    rig.append([1])
+    rig.spool.flush()
+    assert rig.spool._newest(rig.spool._outlets["cloud"]) is None
+    monkeypatch.undo()
+    await rig.spool.tend()
+    assert rows(rig) == [(1, 1)]
+    assert rig.spool.tail.journaled
+    assert [values(s) for s in await rig.deliver()] == [[1]]
+
+
+async def test_crowded_memory_asks_the_sources_to_wait(rig: Rig) -> None:
+    for start in range(1, 200):
+        rig.append([start], size=128 * 1024)
+    from collector.reading import Reading
+
+    for n in range(40):
+        rig.spool.append("host", [Reading("host", "h", n, {"x": "y" * 130_000})], [], 130_000)
+    assert rig.crowded == [True]
+    await rig.spool.commit()
+    assert rig.crowded == [True, False]
+
+
+async def test_one_daemon_to_a_directory(rig: Rig) -> None:
+    with pytest.raises(SpoolError, match="in use by another edge-collector"):
+        await Spool.open(
+            SpoolSection(),
+            rig.directory,
+            rig.clock,
+            sinks=["cloud"],
+            windows={},
+            on_safe=lambda through: None,
+            on_crowded=lambda crowded: None,
+        )
+
+
+async def test_the_age_of_the_oldest_is_told(rig: Rig) -> None:
+    assert rig.spool.oldest_age() == 0
+    rig.append([1])
+    rig.clock.now += 2
+    assert rig.spool.oldest_age() == pytest.approx(2)
+    await rig.spool.commit()
+    rig.clock.now += 3
+    assert rig.spool.oldest_age() == pytest.approx(5)
+    await rig.deliver()
+    assert rig.spool.oldest_age() == 0
+
+
+def ids(segments: list[Segment]) -> list[int]:
+    return [segment.id for segment in segments]

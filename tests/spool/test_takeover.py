@@ -1,0 +1,201 @@
+"""What a killed run leaves behind, and what the next one makes of it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from collector.contracts import Outcome
+from collector.errors import SpoolError
+from tests.spool.rig import Rig, values
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    (runtime := tmp_path / "run").mkdir()
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
+    rig = Rig(tmp_path / "data")
+    await rig.open()
+    yield rig
+    await rig.spool.close()
+
+
+async def test_sealed_segments_come_again_under_the_same_identity(rig: Rig) -> None:
+    rig.append([1, 2, 3])
+    segment = await rig.spool.next("cloud")
+    await rig.crash()
+    spool = await rig.open()
+    [again] = await rig.deliver()
+    assert (again.epoch, again.first_seq, again.body) == (segment.epoch, segment.first_seq, segment.body)
+    assert spool.tail.state.epoch != segment.epoch
+    assert rig.remainder() == 0
+
+
+async def test_what_cannot_be_sent_again_survives_before_the_seal(rig: Rig) -> None:
+    rig.append([1, 2], tokens=False)
+    rig.append([3], tokens=False)
+    await rig.crash()
+    await rig.open()
+    assert [values(s) for s in await rig.deliver()] == [[1, 2, 3]]
+
+
+async def test_a_message_not_sealed_yet_is_new_when_it_comes_again(rig: Rig) -> None:
+    rig.append([1])
+    assert rig.spool.tail.sent("meter", 1, 31) == 1
+    await rig.crash()
+    spool = await rig.open()
+    assert spool.tail.sent("meter", 1, 31) is None
+    assert spool.tail.state.sinks["cloud"].received == 0
+
+
+async def test_a_message_sent_again_is_known_by_token_and_fingerprint(rig: Rig) -> None:
+    rig.append([1, 2])
+    rig.spool.flush()
+    await rig.crash()
+    spool = await rig.open()
+    assert spool.tail.sent("meter", 2, 62) == 1
+    assert spool.tail.sent("meter", 2, 63) is None
+    assert spool.tail.sent("meter", 3, 62) is None
+    assert spool.tail.sent("other", 2, 62) is None
+
+
+async def test_it_is_known_after_delivery_and_a_second_crash(rig: Rig) -> None:
+    rig.append([1, 2])
+    await rig.deliver()
+    for _ in range(2):
+        await rig.crash()
+        await rig.open()
+    assert rig.spool.tail.sent("meter", 1, 31) == 1
+    assert rig.spool.tail.state.sinks["cloud"].delivered == 2
+
+
+async def test_delivered_readings_do_not_come_again(rig: Rig) -> None:
+    rig.append(range(1, 501))
+    rig.append(range(501, 1001))
+    first = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", first)
+    rig.spool.settle("cloud", part, Outcome("retry", settled=range(100), reason="lost"))
+    await rig.crash()
+    spool = await rig.open()
+    again = await spool.next("cloud")
+    assert [(p.lo, p.hi) for p in spool.parts("cloud", again)] == [(100, 500)]
+    assert spool.tail.state.sinks["cloud"].delivered == 100
+
+
+async def test_what_a_commit_holds_is_not_taken_twice(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    rig.append([1, 2])
+    await rig.spool.commit()
+    rig.append([3])
+    rig.spool.flush()
+    await rig.crash()
+    await rig.open()
+    assert [values(s) for s in await rig.deliver(count=2)] == [[1, 2], [3]]
+    assert rig.remainder() == 0
+    assert rig.spool.tail.state.sinks["cloud"].received == 3
+
+
+async def test_progress_after_the_last_commit_survives(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    for value in (1, 2, 3):
+        rig.append([value])
+        await rig.spool.commit()
+    await rig.deliver(count=2)
+    await rig.crash()
+    await rig.open()
+    assert [values(s) for s in await rig.deliver()] == [[3]]
+    assert rig.remainder() == 0
+
+
+async def test_without_its_journal_it_goes_on_from_the_last_commit(rig: Rig, tmp_path: Path) -> None:
+    """A power cut: the tmpfs is empty."""
+    rig.spool.ready("cloud", False)
+    rig.append([1, 2])
+    await rig.spool.commit()
+    rig.append([3])
+    rig.spool.flush()
+    await rig.crash()
+    for file in (tmp_path / "run").iterdir():
+        file.unlink()
+    await rig.open()
+    assert [values(s) for s in await rig.deliver()] == [[1, 2]]
+    assert rig.remainder() == 0
+    assert rig.spool.tail.sent("meter", 2, 62) == 1
+
+
+async def test_an_old_journal_does_not_undo_a_newer_commit(rig: Rig, tmp_path: Path) -> None:
+    rig.append([1])
+    await rig.deliver()
+    old = (tmp_path / "run" / "tail.0").read_bytes()
+    rig.spool.ready("cloud", False)
+    rig.append([2])
+    await rig.spool.commit()
+    await rig.crash()
+    (tmp_path / "run" / "tail.0").write_bytes(old)
+    await rig.open()
+    assert [values(s) for s in await rig.deliver()] == [[2]]
+    assert rig.remainder() == 0
+
+
+async def test_many_rotations_of_the_journal_lose_nothing(rig: Rig) -> None:
+    """Some 12 MB through two files of 2 MiB, a crash now and then, half of it never delivered."""
+    expected: list[int] = []
+    seen: dict[tuple[str, int], int] = {}
+    value = 0
+    for round in range(60):
+        batch = list(range(value + 1, value + 2001))
+        value += 2000
+        rig.append(batch, tokens=False)
+        expected += batch
+        await rig.spool.tend()
+        if round % 2:
+            for segment in await rig.deliver(count=3):
+                for at, number in enumerate(values(segment)):
+                    seen[segment.epoch, segment.first_seq + at] = number
+        if round % 20 == 19:
+            await rig.crash()
+            await rig.open()
+        assert rig.spool.journal.size < 5 * 1024 * 1024
+    while rig.spool.tail.state.sinks["cloud"].pending:
+        if rig.spool.tail.filling is not None:
+            rig.spool.flush()
+        [segment] = await rig.deliver()
+        for at, number in enumerate(values(segment)):
+            seen[segment.epoch, segment.first_seq + at] = number
+    assert sorted(seen.values()) == expected
+    assert rig.remainder() == 0
+
+
+async def test_a_newer_database_is_refused(rig: Rig) -> None:
+    import sqlite3
+
+    await rig.crash()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(SpoolError, match="newer version"):
+        await rig.open()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        connection.execute("PRAGMA user_version = 1")
+    await rig.open()
+
+
+async def test_a_foreign_database_is_refused_untouched(tmp_path: Path) -> None:
+    import sqlite3
+
+    rig = Rig(tmp_path / "data")
+    rig.directory.mkdir()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        connection.execute("CREATE TABLE somebody (x)")
+    with pytest.raises(SpoolError, match="not a spool of ours"):
+        await rig.open()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("somebody",)]
+
+
+async def test_a_corrupt_database_is_one_line(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "data")
+    rig.directory.mkdir()
+    (rig.directory / "spool.sqlite3").write_bytes(b"not a database at all " * 500)
+    with pytest.raises(SpoolError, match="move the file away") as raised:
+        await rig.open()
+    assert "\n" not in str(raised.value)
