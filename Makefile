@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(PATH):/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
+WHICH := import sys; print(sys.base_prefix, sys.version)
 
 .PHONY: demo test check quick lock clean help setup system
 
@@ -20,7 +21,7 @@ check: setup ## Style, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 quick: setup ## The tests that need less than a minute
 	@$(BIN)/pytest -m "not slow" $(ARGS)
@@ -47,6 +48,7 @@ $(VENV)/installed: pyproject.toml requirements.lock | system
 		echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V): install one and say make PYTHON=python3.11" >&2; \
 		exit 1; }
 	@echo "set-up: Python packages into $(VENV)"
+	@[ "$$($(BIN)/python -c '$(WHICH)' 2>&1)" = "$$($(PYTHON) -c '$(WHICH)')" ] || rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .

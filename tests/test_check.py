@@ -166,6 +166,11 @@ def test_what_is_unwise_with_secrets_is_warned_of(tmp_path: Path) -> None:
     assert "needs a username" in mistakes(tmp_path, source(more='password_file = "pw"'))[0]
 
 
+def test_what_several_urls_have_in_common_is_said_once(tmp_path: Path) -> None:
+    text = '[sinks.s]\ntype = "mqtt"\nurls = ["mqtts://a", "mqtts://b"]\nusername = "u"\npassword_file = "nope"'
+    assert len(mistakes(tmp_path, text)) == 1
+
+
 def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     assert "sinks.s.ca_file: " in mistakes(tmp_path, sink(more='ca_file = "ca.pem"'))[0]

@@ -39,15 +39,19 @@ class Findings:
 
     def mistake(self, key: Key, text: str) -> None:
         """A mistake of meaning; silent where the form is wrong, since a default stands there instead."""
-        if not self.is_malformed(key):
-            self.mistakes.append(Finding(self.file_of(key), key, text))
+        finding = Finding(self.file_of(key), key, text)
+        # Once is enough for what each of several URLs has in common.
+        if finding not in self.mistakes and not self.is_malformed(key):
+            self.mistakes.append(finding)
 
     def is_malformed(self, key: Key) -> bool:
         """Whether a mistake of form is known at this key, above it or below it."""
         return any(key[: len(bad)] == bad[: len(key)] for bad in self._malformed)
 
     def warn(self, key: Key, text: str) -> None:
-        self.warnings.append(Finding(self.file_of(key), key, text))
+        finding = Finding(self.file_of(key), key, text)
+        if finding not in self.warnings:
+            self.warnings.append(finding)
 
     def unreadable(self, file: str, text: str) -> None:
         """A mistake of a whole file; `file` may carry a line number."""

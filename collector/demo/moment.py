@@ -1,10 +1,14 @@
 """What the demo shows: the figures of one moment, and the verdict at the end."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from collector.demo.audit import Findings
 from collector.status.report import Ledger
+
+HISTORY = 1000
+"""Looks that are remembered: more than any terminal has columns."""
 
 FIRST_NAMED = 10
 """So many lost or doubled readings are named, the rest counted."""
@@ -31,7 +35,7 @@ class Moment:
     uplink_cut: bool = False
     daemon_pid: int = 0
     """0 while it is dead."""
-    history: list[int] = field(default_factory=list)
+    history: deque[int] = field(default_factory=lambda: deque(maxlen=HISTORY))
     """Pending readings, one figure a look."""
 
 
@@ -52,18 +56,19 @@ class Verdict:
         """The exit code."""
         return 0 if self.findings.sound and self.drained else 1
 
-    def lines(self) -> list[str]:
+    def lines(self, *, ledger: bool = True) -> list[str]:
         """For people and for scripts: `lost 0`, `twice 0` and `pending 0` stand on lines of their own."""
         findings, books = self.findings, self.ledger
-        lines = [
-            f"lost {findings.lost}",
-            f"twice {len(findings.twice)}",
-            f"pending {books.pending}",
-            f"sent: {', '.join(f'{source} {count}' for source, count in self.sent.items())}; "
-            f"stored: {self.stored}, with the host's own figures",
+        lines = [f"lost {findings.lost}", f"twice {len(findings.twice)}", f"pending {books.pending}"]
+        if ledger:
+            lines.append(
+                f"ledger: received {books.received} = delivered {books.delivered} + pending {books.pending} "
+                f"+ dropped {sum(books.dropped.values())} + dead {books.dead}, remainder {books.remainder}"
+            )
+        sent = ", ".join(f"{source} {count}" for source, count in self.sent.items())
+        lines += [
+            f"sent: {sent}; stored: {self.stored}, with the host's own figures",
             f"unheard: {self.unheard} frames (no process had the port open)",
-            f"ledger: received {books.received} = delivered {books.delivered} + pending {books.pending} "
-            f"+ dropped {sum(books.dropped.values())} + dead {books.dead}, remainder {books.remainder}",
             f"receive dropped {self.duplicates} duplicates by their identity",
         ]
         for what, names in findings._asdict().items():

@@ -51,17 +51,19 @@ class Play:
         """Set at every look, and then replaced."""
         self._looks: deque[tuple[float, int, int]] = deque(maxlen=RATE_OVER)
         self._started = time.monotonic()
+        self._begun = False
         self._restored = 0.0
 
     async def run(self) -> Verdict:
         """Raises an ExceptionGroup of DemoError, MqttError (from the meters) or sqlite3.Error."""
         stage = self._stage
+        self._event("starting two brokers, the receiver and the daemon")
         await stage.start()
         async with asyncio.TaskGroup() as background:
             watching = background.create_task(self._watch())
             await self._require(_all_connected, "the daemon does not connect everything")
-            self._started = time.monotonic()
-            self._event(f"all is connected; the daemon's own view: {stage.status_url}")
+            self._started, self._begun = time.monotonic(), True
+            self._event(f"all is connected; the daemon's figures: {stage.status_url}")
             devices = [background.create_task(device.run()) for device in (self._sensor, self._meters)]
             await self._act()
             self._sensor.stop()
@@ -116,7 +118,7 @@ class Play:
         self._report = None
         self._event(f"daemon (pid {pid}) KILLED with SIGKILL, {self._moment.ledger.pending} readings pending", bad=True)
         await asyncio.sleep(DEAD_FOR)
-        await daemon.start()
+        daemon.start()
         await self._require(_all_open, "the daemon does not open its sources again")
         sensor.pause(False)
         self._event(f"daemon started again (pid {daemon.pid}), {self._moment.ledger.pending} readings pending")
@@ -171,7 +173,8 @@ class Play:
             if now > then:
                 moment.rate_in = (moment.ledger.received - received) / (now - then)
                 moment.rate_out = (moment.stored - stored) / (now - then)
-            self._view.show(moment)
+            if self._begun:
+                self._view.show(moment)
             self._looked.set()
             self._looked = asyncio.Event()
             await asyncio.sleep(LOOK_EVERY)

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,18 +31,18 @@ class Process:
         self.log = log
         self._arguments = arguments
         self._environment = {**os.environ, **environment}
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
         """0 while it does not run."""
         return self._process.pid if self._process is not None else 0
 
-    async def start(self) -> None:
+    def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._arguments,
-                stdin=asyncio.subprocess.DEVNULL,
+            self._process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment,
@@ -50,29 +51,28 @@ class Process:
 
     def check(self) -> None:
         """Raises DemoError when it has ended and nobody asked it to."""
-        if self._process is not None and self._process.returncode is not None:
-            raise DemoError(f"{self.name} ended by itself (exit code {self._process.returncode}); see {self.log}")
+        if self._process is not None and (code := self._process.poll()) is not None:
+            raise DemoError(f"{self.name} ended by itself (exit code {code}); see {self.log}")
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Nothing where it does not run."""
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.send_signal(number)
 
     async def kill(self) -> None:
         """SIGKILL; returns when it is gone."""
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         process, self._process = self._process, None
         if process is not None:
-            await process.wait()
+            await asyncio.to_thread(process.wait)
 
     async def stop(self) -> None:
         """SIGTERM; returns when it is gone. Raises DemoError when it does not go, or says that something failed."""
         assert self._process is not None
-        self.signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         try:
-            async with asyncio.timeout(STOP_TIMEOUT):
-                code = await self._process.wait()
-        except TimeoutError:
+            code = await asyncio.to_thread(self._process.wait, STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
             raise DemoError(f"{self.name} does not stop within {STOP_TIMEOUT:g} s; see {self.log}") from None
         self._process = None
         if code:

@@ -13,7 +13,8 @@ from collector.demo.moment import Moment, Verdict
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 CHART_ROWS = 4
-OTHER_ROWS = 19
+PANEL_ROWS = 4
+OTHER_ROWS = 16
 """Rows that everything but the events takes."""
 
 
@@ -28,7 +29,8 @@ class ScreenView:
         self._live.start()
 
     def event(self, at: float, text: str, *, bad: bool = False) -> None:
-        self._events.append(Text.assemble((f"{at:6.1f} s  ", "dim"), (text, "bold red" if bad else "")))
+        style = "bold red" if bad else ""
+        self._events.append(Text.assemble((f"{at:6.1f} s  ", "dim"), (text, style), no_wrap=True))
         self._live.update(self._picture(), refresh=True)
 
     def show(self, moment: Moment) -> None:
@@ -46,14 +48,14 @@ class ScreenView:
             "dropped": sum(books.dropped.values()),
             "dead": books.dead,
             "remainder": books.remainder,
-            "stored in the cloud": verdict.stored,
+            "in the cloud": verdict.stored,
         }
         for name in figures:
             table.add_column(name, justify="right")
         table.add_row(*(f"{figure:,}" for figure in figures.values()))
         self._console.print(table)
         style = "bold green" if verdict.code == 0 else "bold red"
-        for at, line in enumerate(verdict.lines()):
+        for at, line in enumerate(verdict.lines(ledger=False)):
             self._console.print(Text(line, style=style if at < 3 else ""))
 
     def close(self) -> None:
@@ -79,12 +81,15 @@ class ScreenView:
 
     def _way(self, moment: Moment) -> Table:
         books = moment.ledger
-        host = moment.read.get("host", 0)
-        sensors = _figures(*((name, f"{count:,}") for name, count in moment.sent.items()), ("host", f"{host:,}"))
-        state = ("pid", str(moment.daemon_pid)) if moment.daemon_pid else ("", "DEAD")
-        collector = _figures(state, ("received", f"{books.received:,}"), ("in", f"{moment.rate_in:.0f}/s"))
-        spool = _figures(("pending", f"{books.pending:,}"), ("delivered", f"{books.delivered:,}"), ("", ""))
-        cloud = _figures(("stored", f"{moment.stored:,}"), ("in", f"{moment.rate_out:.0f}/s"), ("", ""))
+        sensors = _figures(
+            *((name, f"{count:,}") for name, count in moment.sent.items()),
+            ("host", f"{moment.read.get('host', 0):,}"),
+            ("unheard", f"{moment.unheard:,}"),
+        )
+        pid = str(moment.daemon_pid) if moment.daemon_pid else "DEAD"
+        collector = _figures(("pid", pid), ("received", f"{books.received:,}"), ("in", f"{moment.rate_in:.0f}/s"))
+        spool = _figures(("pending", f"{books.pending:,}"), ("delivered", f"{books.delivered:,}"))
+        cloud = _figures(("stored", f"{moment.stored:,}"), ("in", f"{moment.rate_out:.0f}/s"))
         alive = "green" if moment.daemon_pid else "bold red"
         cut = moment.uplink_cut
         row: list[RenderableType] = [
@@ -104,8 +109,9 @@ class ScreenView:
 
     def _chart(self, history: Sequence[int]) -> Panel:
         width = max(10, self._console.width - 4)
-        highest = max([*history[-width:], 1])
-        rows = bars(history[-width:], highest, CHART_ROWS)
+        latest = list(history)[-width:]
+        highest = max([*latest, 1])
+        rows = bars(latest, highest, CHART_ROWS)
         return Panel(
             Text("\n".join(rows), style="red" if self._moment.uplink_cut else "green"),
             title=f"pending readings, up to {highest:,}",
@@ -124,10 +130,11 @@ def bars(values: Sequence[int], highest: int, rows: int) -> list[str]:
 
 
 def _figures(*pairs: tuple[str, str]) -> Table:
+    """As many rows in every panel, so that their frames end on one line."""
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column()
     table.add_column(justify="right")
-    for name, figure in pairs:
+    for name, figure in (*pairs, *[("", "")] * (PANEL_ROWS - len(pairs))):
         table.add_row(name, Text(figure, style="bold red" if figure == "DEAD" else "bold"))
     return table
 

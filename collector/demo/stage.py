@@ -98,15 +98,15 @@ class Stage:
 
     async def start(self) -> None:
         """Raises DemoError."""
-        await self._local.start()
-        await self._cloud.start()
+        self._local.start()
+        self._cloud.start()
         await accepts(self._local, self.local_port)
         await accepts(self._cloud, self._cloud_port)
         await self.uplink.start()
         # Subscribed before the first reading is published: a broker keeps nothing for whom it does not know.
-        await self.receiver.start()
+        self.receiver.start()
         await says(self.receiver, "connected to")
-        await self.daemon.start()
+        self.daemon.start()
 
     def check(self) -> None:
         """Raises DemoError when a process has ended by itself."""
@@ -117,7 +117,7 @@ class Stage:
         """Whatever still runs is killed. Idempotent."""
         # All signals go out before anything is waited for: a second Ctrl-C may end the waiting.
         for process in self._processes:
-            process.signal(signal.SIGKILL)
+            process.send(signal.SIGKILL)
         shutil.rmtree(self._runtime, ignore_errors=True)
         for process in self._processes:
             await process.kill()

@@ -66,7 +66,10 @@ async def dial(
                     failure = error
             raise failure
     except (OSError, UnicodeError) as error:
-        raise SessionError(f"{address}: {describe(error)}") from error
+        why = describe(error)
+        if context is not None and isinstance(error, ConnectionResetError):
+            why = f"TLS: {why} in the handshake: is this its port for TLS?"
+        raise SessionError(f"{address}: {why}") from error
 
 
 async def _connect(family: int, kind: int, number: int, target: Target, user_timeout: float) -> socket.socket:

@@ -1,6 +1,7 @@
 """One network connection to a broker, from CONNECT to its end. MQTT 5, QoS 0 and 1."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, cast
 
@@ -133,7 +134,9 @@ class Session(asyncio.Protocol):
             # The broker closes. Closing first, with unread bytes in the socket, would send a reset that
             # may overtake our DISCONNECT.
             if self._transport.can_write_eof():
-                self._transport.write_eof()
+                # The broker may have gone a moment ago; connection_lost is on its way then.
+                with contextlib.suppress(OSError):
+                    self._transport.write_eof()
             self.resume_reading()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -284,7 +287,9 @@ class Session(asyncio.Protocol):
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self.lost.set_result(error)
+        # Whoever waited for it may have been cancelled, and the future with it.
+        if not self.lost.done():
+            self.lost.set_result(error)
         failure = error or SessionError(f"{self._address}: the connection has been closed")
         for reply in self._replies.values():
             if not reply.done():

@@ -39,7 +39,7 @@ class Journal:
         self._fd = -1
         self.size = 0
 
-    def replay(self, spool_id: str, windows: dict[str, int]) -> Replay | None:
+    def replay(self, spool_id: str) -> Replay | None:
         """What the last run left behind; None where there is nothing of this spool."""
         files = [file for path in self._paths if (file := _parse(path)) is not None]
         files = sorted((file for file in files if file[0].spool_id == spool_id), key=lambda file: file[0].lsn)
@@ -48,7 +48,7 @@ class Journal:
         chunks: list[Chunk] = []
         for state, records in files:
             for record in records:
-                state.apply(record, windows)
+                state.apply(record)
                 if isinstance(record, Chunk):
                     chunks.append(record)
         return Replay(files[-1][0], chunks)

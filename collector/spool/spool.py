@@ -132,7 +132,7 @@ class Spool:
             raise
         journal = Journal(directory)
         try:
-            state = await take_over(database, journal, windows, sinks)
+            state = await take_over(database, journal, sinks)
             tail = Tail(state, journal, clock, windows, on_safe, strict=section.durability == "strict")
             tail.rotate()
             journal.retire()

@@ -12,9 +12,6 @@ import msgspec
 from collector.clock import Regime
 from collector.spool.progress import Progress, Span
 
-WINDOW = 65535
-"""Packet ids a broker can have in flight at most; a source with a smaller window says so."""
-
 
 class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
     """Readings that join segment `id`; the chunks of one id, in order, are the segment."""
@@ -87,7 +84,7 @@ class State(msgspec.Struct):
     received: dict[str, int] = {}
     """Readings given a seq, by source, over all runs."""
     sent: dict[str, dict[int, Sent]] = {}
-    """By source and token, the last `window` messages in order of arrival."""
+    """By source and token, what may come again, in order of arrival."""
     dead: list[DeadLetter] = []
     """Dead letters not in the database yet."""
 
@@ -97,12 +94,12 @@ class State(msgspec.Struct):
         behind = [sink.low for sink in self.sinks.values() if sink.left is None or sink.low < sink.left - 1]
         return min(behind, default=self.next_id - 1)
 
-    def apply(self, record: Record, windows: dict[str, int] | None = None) -> None:
-        """Takes one record in; `windows` bounds what is remembered of each source's messages."""
+    def apply(self, record: Record) -> None:
+        """Takes one record in."""
         self.lsn += 1
         match record:
             case Chunk():
-                self._receive(record, windows or {})
+                self._receive(record)
             case Settle():
                 self._settle(record)
             case Drop():
@@ -115,7 +112,7 @@ class State(msgspec.Struct):
             case Forget():
                 self.sent.pop(record.source, None)
 
-    def _receive(self, chunk: Chunk, windows: dict[str, int]) -> None:
+    def _receive(self, chunk: Chunk) -> None:
         self.next_id = max(self.next_id, chunk.id + 1)
         for source, count in chunk.received.items():
             self.received[source] = self.received.get(source, 0) + count
@@ -128,9 +125,6 @@ class State(msgspec.Struct):
             for token, fingerprint in messages:
                 sent.pop(token, None)
                 sent[token] = Sent(fingerprint, chunk.id)
-            excess = len(sent) - windows.get(source, WINDOW)
-            for token in list(sent)[: max(0, excess)]:
-                del sent[token]
 
     def _settle(self, record: Settle) -> None:
         sink = self.sinks[record.sink]

@@ -5,6 +5,7 @@ All of it is synchronous: a burst is appended, journaled and handed on within on
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from collector.clock import Clock
 from collector.reading import Reading
@@ -12,7 +13,10 @@ from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
 from collector.spool.journal import ROTATE_BYTES, Journal
 from collector.spool.progress import Span
-from collector.spool.state import DeadLetter, Drop, Forget, Record, Settle, State
+from collector.spool.state import Chunk, DeadLetter, Drop, Forget, Record, Settle, State
+
+REMEMBERED = 4096
+"""Safe messages of a source that are remembered, at least its window."""
 
 log = logging.getLogger("edge_collector.spool")
 
@@ -190,9 +194,24 @@ class Tail:
                     self._journal.directory,
                     error.strerror,
                 )
-        self.state.apply(record, self._windows)
+        self.state.apply(record)
+        if isinstance(record, Chunk):
+            self._outgrow(record.origins)
         if self._journal.size > ROTATE_BYTES and self._previous_file_through <= self.safe:
             self.rotate()
+
+    def _outgrow(self, sources: Iterable[str]) -> None:
+        """Forgets messages long safe, and so long acknowledged that the source has taken note.
+
+        Not by its window alone: Mosquitto 2.0.11 hands over a whole window for every acknowledgement.
+        """
+        for source in sources:
+            sent = self.state.sent[source]
+            excess = len(sent) - max(self._windows.get(source, 0), REMEMBERED)
+            if excess >= REMEMBERED // 4:
+                for token in list(islice(sent, excess)):
+                    if sent[token].id <= self.safe:
+                        del sent[token]
 
     def rotate(self) -> None:
         """Goes on in a fresh journal file, or finds that the file system still refuses."""

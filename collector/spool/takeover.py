@@ -16,7 +16,7 @@ from collector.spool.state import State, decode_state
 log = logging.getLogger("edge_collector.spool")
 
 
-async def take_over(database: Database, journal: Journal, windows: dict[str, int], sinks: Sequence[str]) -> State:
+async def take_over(database: Database, journal: Journal, sinks: Sequence[str]) -> State:
     """The state to go on from, with a new epoch. On return the database holds every pending segment.
 
     The journal counts if it is of this spool and not older than the last commit (a power cut empties
@@ -28,7 +28,7 @@ async def take_over(database: Database, journal: Journal, windows: dict[str, int
     except msgspec.DecodeError as error:
         raise SpoolError(f"spool: the stored state cannot be read ({error}); move the database away") from error
     state, segments = stored, list[Segment]()
-    replay = journal.replay(stored.spool_id, windows)
+    replay = journal.replay(stored.spool_id)
     if replay is not None and replay.state.lsn >= stored.lsn:
         state = replay.state
         segments = assemble([c for c in replay.chunks if c.id >= stored.next_id], state.epoch)

@@ -84,8 +84,14 @@ SOUND = st.one_of(
     st.sampled_from([CONNACK_OK, PINGRESP, packet(0xE0), packet(0xE0, b"\x8e"), packet(0xB0, b"\0\7\0\0\x11")]),
     st.builds(encode.publish, MESSAGES, st.just(0) | IDS),
     st.builds(lambda packet_id: encode.pubacks([packet_id]), IDS),
-    st.builds(lambda packet_id, code: packet(0x40, packet_id.to_bytes(2, "big"), bytes((code, 0))), IDS, st.integers(0, 255)),
-    st.builds(lambda packet_id, codes: packet(0x90, packet_id.to_bytes(2, "big"), b"\0", codes), IDS, st.binary(min_size=1, max_size=4)),
+    st.builds(
+        lambda packet_id, code: packet(0x40, packet_id.to_bytes(2, "big"), bytes((code, 0))), IDS, st.integers(0, 255)
+    ),
+    st.builds(
+        lambda packet_id, codes: packet(0x90, packet_id.to_bytes(2, "big"), b"\0", codes),
+        IDS,
+        st.binary(min_size=1, max_size=4),
+    ),
     st.builds(
         lambda topic, block, payload: packet(0x30, properties.write_text(topic), properties.write(block), payload),
         TOPIC,
@@ -315,7 +321,9 @@ def test_an_oversized_payload_is_skipped_not_buffered(packet_id: int, chunk: int
 
 
 def test_a_payload_of_exactly_the_limit_is_kept() -> None:
-    (kept, skipped) = decode(encode.publish(Message("t", bytes(PAYLOAD))) + encode.publish(Message("t", bytes(PAYLOAD + 1))))
+    (kept, skipped) = decode(
+        encode.publish(Message("t", bytes(PAYLOAD))) + encode.publish(Message("t", bytes(PAYLOAD + 1)))
+    )
     assert isinstance(kept, Publish)
     assert isinstance(skipped, Publish)
     assert (len(kept.payload), kept.oversize) == (PAYLOAD, 0)

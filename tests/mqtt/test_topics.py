@@ -52,7 +52,21 @@ def test_valid_filters(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a#", "a/#/b", "#/a", "a+", "+a/b", "a\0b", "\ud800", "x" * 65536, "$share/g", "$share//a", "$share/g+/a", "$share/g/"],
+    [
+        "",
+        "a#",
+        "a/#/b",
+        "#/a",
+        "a+",
+        "+a/b",
+        "a\0b",
+        "\ud800",
+        "x" * 65536,
+        "$share/g",
+        "$share//a",
+        "$share/g+/a",
+        "$share/g/",
+    ],
 )
 def test_invalid_filters(text: str) -> None:
     assert not valid_filter(text)

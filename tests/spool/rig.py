@@ -14,7 +14,9 @@ from tests.spool.clock import HandClock
 
 
 class Rig:
-    def __init__(self, directory: Path, *, sinks: Sequence[str] = ("cloud",), section: SpoolSection | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, sinks: Sequence[str] = ("cloud",), section: SpoolSection | None = None
+    ) -> None:
         self.directory = directory
         self.sinks = sinks
         self.section = section or SpoolSection()

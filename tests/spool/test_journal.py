@@ -28,7 +28,7 @@ def test_what_was_appended_is_replayed(tmp_path: Path) -> None:
     for record in (chunk(1), chunk(2), Settle("cloud", 1, 3, [(0, 3)], [])):
         journal.append(record)
         state.apply(record)
-    replay = Journal(tmp_path).replay("spool", {})
+    replay = Journal(tmp_path).replay("spool")
     assert replay is not None
     assert replay.state == state
     assert replay.chunks == [chunk(1), chunk(2)]
@@ -44,7 +44,7 @@ def test_cut_anywhere_it_keeps_every_whole_record(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in range(ends[0], len(whole) + 1):
         path.write_bytes(whole[:length])
-        replay = Journal(tmp_path).replay("spool", {})
+        replay = Journal(tmp_path).replay("spool")
         assert replay is not None
         assert len(replay.chunks) == sum(end <= length for end in ends[1:])
 
@@ -58,20 +58,20 @@ def test_a_flipped_bit_ends_the_replay_there(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[end + 12] ^= 1
     path.write_bytes(data)
-    replay = Journal(tmp_path).replay("spool", {})
+    replay = Journal(tmp_path).replay("spool")
     assert replay is not None
     assert [c.id for c in replay.chunks] == [1]
 
 
 def test_another_spools_journal_is_not_ours(tmp_path: Path) -> None:
     begun(tmp_path)
-    assert Journal(tmp_path).replay("other", {}) is None
+    assert Journal(tmp_path).replay("other") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"edge-collector tail 1\n", b"edge-collector tail 9\n\0\0"])
 def test_a_file_that_is_no_journal_is_passed_over(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "tail.0").write_bytes(content)
-    assert Journal(tmp_path).replay("spool", {}) is None
+    assert Journal(tmp_path).replay("spool") is None
 
 
 def test_two_files_go_on_where_the_first_ended(tmp_path: Path) -> None:
@@ -81,11 +81,11 @@ def test_two_files_go_on_where_the_first_ended(tmp_path: Path) -> None:
     journal.begin(state.checkpoint())
     journal.append(chunk(2))
     state.apply(chunk(2))
-    replay = Journal(tmp_path).replay("spool", {})
+    replay = Journal(tmp_path).replay("spool")
     assert replay is not None
     assert (replay.state, [c.id for c in replay.chunks]) == (state, [1, 2])
     journal.retire()
-    replay = Journal(tmp_path).replay("spool", {})
+    replay = Journal(tmp_path).replay("spool")
     assert replay is not None
     assert (replay.state, [c.id for c in replay.chunks]) == (state, [2])
 
@@ -100,7 +100,7 @@ def test_nothing_remains_of_a_record_that_did_not_fit(tmp_path: Path, monkeypatc
     monkeypatch.undo()
     assert raised.value.errno == errno.ENOSPC
     journal.append(chunk(3))
-    replay = Journal(tmp_path).replay("spool", {})
+    replay = Journal(tmp_path).replay("spool")
     assert replay is not None
     assert [c.id for c in replay.chunks] == [1, 3]
 

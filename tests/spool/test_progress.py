@@ -1,5 +1,7 @@
 """Progress against the plain set of positions it stands for."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ def members(spans: list[tuple[int, int]]) -> set[int]:
 def test_union_keeps_the_positions_and_nothing_touches(spans: list[tuple[int, int]]) -> None:
     merged = union(spans)
     assert members(merged) == members(spans)
-    assert all(a[1] < b[0] for a, b in zip(merged, merged[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(merged))
 
 
 @given(spans, st.integers(0, 30))

@@ -11,7 +11,6 @@ from collector.config.model import SpoolSection
 from collector.config.units import Duration, Size
 from collector.contracts import Outcome
 from collector.errors import SpoolError
-from collector.segment import Segment
 from collector.spool.spool import Spool
 from tests.spool.rig import Rig, values
 
@@ -265,5 +264,15 @@ async def test_the_age_of_the_oldest_is_told(rig: Rig) -> None:
     assert rig.spool.oldest_age() == 0
 
 
-def ids(segments: list[Segment]) -> list[int]:
-    return [segment.id for segment in segments]
+async def test_what_is_long_safe_is_forgotten_and_what_is_not_is_kept(rig: Rig) -> None:
+    rig.append(range(1, 6001))
+    await rig.spool.commit()
+    rig.append(range(6001, 12_001))
+    sent = rig.spool.tail.state.sent["meter"]
+    assert len(sent) < 12_000
+    assert all(token in sent for token in range(6001, 12_001))
+    rig.spool.flush()
+    await rig.deliver(count=24)
+    rig.append(range(12_001, 20_001))
+    assert len(sent) <= 4096 * 5 // 4 + 8000
+    assert all(token in sent for token in range(12_001, 20_001))

@@ -1,7 +1,18 @@
 """The books and the tables, record by record."""
 
 from collector.clock import Regime
-from collector.spool.state import Chunk, DeadLetter, Drop, Forget, Sent, Settle, State, decode_record, decode_state, encode_record
+from collector.spool.state import (
+    Chunk,
+    DeadLetter,
+    Drop,
+    Forget,
+    Sent,
+    Settle,
+    State,
+    decode_record,
+    decode_state,
+    encode_record,
+)
 
 REGIME = Regime("boot", 0, True)
 
@@ -55,12 +66,6 @@ def test_dropping_counts_by_reason_and_moves_every_sink_on() -> None:
     assert [s.low for s in books.sinks.values()] == [1, 1]
     assert books.floor == 1
     assert remainder(books, "cloud") == remainder(books, "file") == 0
-
-
-def test_what_a_source_sent_is_remembered_up_to_its_window() -> None:
-    books = state("cloud")
-    books.apply(chunk(1, origins=[(1, 11), (2, 22), (3, 33)]), {"air": 2})
-    assert books.sent == {"air": {2: Sent(22, 1), 3: Sent(33, 1)}}
 
 
 def test_a_fresh_message_replaces_the_one_with_its_token() -> None:

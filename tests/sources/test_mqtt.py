@@ -1,0 +1,147 @@
+"""The MQTT source on a real Mosquitto."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from collector.errors import SourceError
+from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.packets import Message
+from collector.reading import Frame
+from collector.sources.mqtt import MqttSource
+from tests.brokers import Mosquitto
+from tests.sources.intake import RecordingIntake, until
+
+
+class Recording(RecordingIntake):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: list[bool] = []
+        self.seen: list[Frame] = []
+        self.refused_tokens: list[int] = []
+        self.by_qos: dict[int, int] = {}
+
+    def session(self, present: bool) -> None:
+        self.sessions.append(present)
+
+    def frames(self, frames: list[Frame]) -> None:
+        self.seen += frames
+
+    def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
+        super().refused(reason, count, detail)
+        self.refused_tokens += tokens
+
+    def received(self, count: int, qos: int) -> None:
+        self.by_qos[qos] = self.by_qos.get(qos, 0) + count
+
+
+def options(broker: Mosquitto, **changed: object) -> ConnectOptions:
+    given: dict[str, object] = {
+        "host": broker.host,
+        "port": broker.port,
+        "client_id": "box-01234567-meter",
+        "clean_start": False,
+        "session_expiry": 600,
+        "receive_maximum": 30,
+    }
+    return ConnectOptions(**(given | changed))  # type: ignore[arg-type]
+
+
+async def publish(broker: Mosquitto, *messages: Message) -> None:
+    session = await connect(ConnectOptions(broker.host, broker.port, "publisher"), lambda messages: None)
+    assert all(code in (0, 0x10) for code in await session.publish(messages))
+    await session.close()
+
+
+async def stop(running: "asyncio.Task[None]") -> None:
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_frames_carry_topic_token_and_repetition(broker: Mosquitto) -> None:
+    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    running = asyncio.create_task(source.run(intake))
+    await until(lambda: intake.connections)
+    await publish(broker, Message("meter/1", b"a"), Message("meter/2", b"b"))
+    await until(lambda: len(intake.seen) == 2)
+    assert [(f.payload, f.topic, f.again) for f in intake.seen] == [(b"a", "meter/1", False), (b"b", "meter/2", False)]
+    source.acknowledge([intake.seen[0].token])
+    await asyncio.sleep(0.1)
+    await stop(running)
+
+    later = Recording()
+    running = asyncio.create_task(source.run(later))
+    await until(lambda: len(later.seen) == 1)
+    assert (intake.sessions, later.sessions) == ([False], [True])
+    assert later.seen == [intake.seen[1]._replace(again=True)]
+    assert later.by_qos == {1: 1}
+    await stop(running)
+
+
+async def test_the_window_is_the_most_the_broker_hands_over(broker: Mosquitto) -> None:
+    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    running = asyncio.create_task(source.run(intake))
+    await until(lambda: intake.connections)
+    await publish(broker, *(Message("meter/1", b"%d" % n) for n in range(100)))
+    await until(lambda: len(intake.seen) == 30)
+    await asyncio.sleep(0.2)
+    assert len(intake.seen) == source.window == 30
+    source.acknowledge([frame.token for frame in intake.seen])
+    await until(lambda: len(intake.seen) >= 60)
+    await stop(running)
+
+
+async def test_retained_messages_come_once_not_at_every_start(broker: Mosquitto) -> None:
+    await publish(broker, Message("meter/1", b"kept", retain=True))
+    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    for _ in range(3):
+        running = asyncio.create_task(source.run(intake))
+        before = intake.connections
+        await until(lambda before=before: intake.connections > before)
+        await asyncio.sleep(0.2)
+        source.acknowledge([frame.token for frame in intake.seen])
+        await asyncio.sleep(0.1)
+        await stop(running)
+    assert [frame.payload for frame in intake.seen] == [b"kept"]
+
+
+async def test_a_payload_beyond_the_limit_is_refused_with_its_token(broker: Mosquitto) -> None:
+    source, intake = MqttSource(lambda: options(broker, max_payload=1000), ["meter/+"], 1), Recording()
+    running = asyncio.create_task(source.run(intake))
+    await until(lambda: intake.connections)
+    await publish(broker, Message("meter/1", b"x"), Message("meter/2", b"y" * 10_000_000), Message("meter/3", b"z"))
+    await until(lambda: len(intake.seen) == 2 and intake.refused_tokens)
+    assert [frame.payload for frame in intake.seen] == [b"x", b"z"]
+    assert intake.refusals == {"too large": 1}
+    assert intake.details == ["10000000 bytes on meter/2"]
+    await stop(running)
+
+
+async def test_paused_it_reads_nothing(broker: Mosquitto) -> None:
+    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    running = asyncio.create_task(source.run(intake))
+    await until(lambda: intake.connections)
+    source.pause(True)
+    await publish(broker, Message("meter/1", b"a"))
+    await asyncio.sleep(0.2)
+    assert intake.seen == []
+    source.pause(False)
+    await until(lambda: intake.seen)
+    await stop(running)
+
+
+async def test_an_unreachable_broker_is_one_line(broker: Mosquitto) -> None:
+    broker.stop()
+    with pytest.raises(SourceError, match=f"127.0.0.1:{broker.port}") as raised:
+        await MqttSource(lambda: options(broker), ["meter/+"], 1).run(Recording())
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_broker_that_goes_away_is_one_line(broker: Mosquitto) -> None:
+    intake = Recording()
+    running = asyncio.create_task(MqttSource(lambda: options(broker), ["meter/+"], 1).run(intake))
+    await until(lambda: intake.connections)
+    broker.kill()
+    with pytest.raises(SourceError, match=f"127.0.0.1:{broker.port}"):
+        await running

@@ -1,0 +1,159 @@
+"""The sink side of the wiring, with a sink that answers as told and a spool on disk."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from collector.backoff import Backoff
+from collector.contracts import Outcome
+from collector.delivery import SinkDelivery
+from collector.errors import SinkError
+from collector.segment import Part
+from tests.spool.rig import Rig
+
+Answer = Callable[[Part], Outcome]
+
+
+class Scripted:
+    """Remembers every attempt as (first seq, last seq)."""
+
+    concurrency = 2
+
+    def __init__(self, answer: Answer = lambda part: Outcome(), *, refusals: int = 0) -> None:
+        self.answer = answer
+        self.refusals = refusals
+        self.attempts: list[tuple[int, int]] = []
+        self.opened = 0
+        self.closed = 0
+        self.lost: asyncio.Future[SinkError]
+
+    async def open(self) -> "asyncio.Future[SinkError]":
+        if self.refusals:
+            self.refusals -= 1
+            raise SinkError("connection refused")
+        self.opened += 1
+        self.lost = asyncio.get_running_loop().create_future()
+        return self.lost
+
+    async def deliver(self, part: Part) -> Outcome:
+        await asyncio.sleep(0)
+        self.attempts.append((part.first_seq, part.last_seq))
+        return self.answer(part)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    (runtime := tmp_path / "run").mkdir()
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
+    rig = Rig(tmp_path / "data")
+    await rig.open(ready=False)
+    yield rig
+    await rig.spool.close()
+
+
+async def work(rig: Rig, sink: Scripted, done: Callable[[], bool]) -> SinkDelivery:
+    """Runs the delivery until `done`, then cancels it as a stop does."""
+    delivery = SinkDelivery("cloud", sink, rig.spool, Backoff(0.001, 0.002, now=rig.clock.monotonic))
+    running = asyncio.create_task(delivery.run())
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    state = delivery.state
+    running.cancel()
+    await asyncio.wait([running])
+    delivery.state = state
+    return delivery
+
+
+def fill(rig: Rig, segments: int, count: int = 10) -> None:
+    for number in range(segments):
+        rig.append(range(number * count + 1, (number + 1) * count + 1))
+        rig.spool.flush()
+
+
+async def test_segments_are_delivered_in_order_and_the_books_balance(rig: Rig) -> None:
+    fill(rig, 5)
+    sink = Scripted()
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, sink, lambda: books.delivered == 50)
+    assert sorted(sink.attempts) == [(1, 10), (11, 20), (21, 30), (31, 40), (41, 50)]
+    assert (books.pending, rig.remainder(), sink.closed) == (0, 0, 1)
+
+
+async def test_what_is_to_be_retried_goes_first_after_the_next_connection(rig: Rig) -> None:
+    fill(rig, 3)
+    failures = iter([Outcome("retry", reason="quota exceeded")])
+    sink = Scripted(lambda part: next(failures, Outcome()))
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, sink, lambda: books.delivered == 30)
+    assert sink.opened == 2
+    assert sink.attempts.count((1, 10)) == 2
+    assert rig.remainder() == 0
+
+
+async def test_partial_outcomes_retry_only_the_rest(rig: Rig) -> None:
+    fill(rig, 1)
+    first = iter([Outcome("retry", settled=range(4), reason="lost")])
+    sink = Scripted(lambda part: next(first, Outcome()))
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, sink, lambda: books.delivered == 10)
+    assert sink.attempts == [(1, 10), (5, 10)]
+
+
+async def test_too_large_splits_in_the_same_halves_down_to_the_one_that_is(rig: Rig) -> None:
+    fill(rig, 1, count=8)
+
+    def answer(part: Part) -> Outcome:
+        return Outcome("too large", reason="413") if part.first_seq <= 3 <= part.last_seq else Outcome()
+
+    sink = Scripted(answer)
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, sink, lambda: books.pending == 0)
+    assert sink.attempts == [(1, 8), (1, 4), (1, 2), (3, 4), (3, 3), (4, 4), (5, 8)]
+    assert (books.delivered, books.dead, rig.remainder()) == (7, 1, 0)
+    assert [letter.seq for letter in rig.spool.tail.state.dead] == [3]
+
+
+async def test_hold_keeps_everything_and_says_so(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    fill(rig, 2)
+    sink = Scripted(lambda part: Outcome("hold", reason="Not authorized (0x87)"))
+    with caplog.at_level(logging.INFO, "edge_collector"):
+        delivery = await work(rig, sink, lambda: sink.opened > 3)
+    books = rig.spool.tail.state.sinks["cloud"]
+    assert (books.delivered, books.pending) == (0, 20)
+    assert delivery.last_error == "Not authorized (0x87)" or delivery.state == "connected"
+    assert "keeping everything until it lets us in" in caplog.text
+
+
+async def test_attempts_that_fail_the_same_way_are_one_line(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    sink = Scripted(refusals=10)
+    with caplog.at_level(logging.INFO, "edge_collector"):
+        await work(rig, sink, lambda: sink.opened == 1)
+    said = [record.getMessage().split(";")[0] for record in caplog.records]
+    assert said == ["sink cloud: connection refused", "sink cloud: connected"]
+
+
+async def test_a_lost_connection_is_opened_again(rig: Rig) -> None:
+    sink = Scripted()
+    books = rig.spool.tail.state.sinks["cloud"]
+
+    def connected_twice() -> bool:
+        if sink.opened == 1 and not sink.lost.done():
+            sink.lost.set_result(SinkError("the broker closed the connection"))
+            fill(rig, 1)
+        return sink.opened == 2 and books.delivered == 10
+
+    await work(rig, sink, connected_twice)
+
+
+async def test_readings_gather_while_the_sink_is_away(rig: Rig) -> None:
+    assert not rig.spool._outlets["cloud"].ready
+    sink = Scripted()
+    await work(rig, sink, lambda: rig.spool._outlets["cloud"].ready)
+    assert not rig.spool._outlets["cloud"].ready

@@ -1,0 +1,57 @@
+"""Bodies that grow by appending decode as one; halves are always the same."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.clock import Regime
+from collector.reading import Reading, rfc3339
+from collector.segment import Part, Segment, decode, encode
+
+values = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False), st.text())
+readings = st.builds(
+    Reading,
+    source=st.text(max_size=5),
+    device=st.text(max_size=5),
+    time_ns=st.integers(0, 2**62),
+    fields=st.dictionaries(st.text(max_size=5), values, max_size=4),
+    suspect=st.none() | st.lists(st.text(max_size=3), max_size=2),
+    own_time=st.booleans(),
+)
+
+
+@given(st.lists(st.lists(readings, max_size=20), min_size=1, max_size=4))
+def test_chunks_put_together_are_the_readings(chunks: list[list[Reading]]) -> None:
+    body = b"".join(encode(chunk) for chunk in chunks)
+    together = [reading for chunk in chunks for reading in chunk]
+    assert decode(body, len(together)) == together
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 65535, 65536])
+def test_every_size_of_array_header_is_cut_off(count: int) -> None:
+    many = [Reading("s", "d", 1, {})] * count
+    assert decode(encode(many), count) == many
+
+
+def test_a_damaged_body_is_an_error() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode(b"\xc1", 1)
+
+
+@given(st.integers(1, 500))
+def test_halves_cover_everything_down_to_single_readings(count: int) -> None:
+    segment = Segment(1, "e", 100, count, Regime("b", 0, True), b"")
+    parts, singles = [Part(segment, 0, count)], []
+    while parts:
+        part = parts.pop()
+        if part.hi - part.lo == 1:
+            singles.append(part.first_seq)
+        else:
+            parts.extend(part.halves())
+    assert sorted(singles) == list(range(100, 100 + count))
+
+
+def test_times_are_utc_to_the_microsecond() -> None:
+    assert rfc3339(1_763_910_245_123_456_789) == "2025-11-23T15:04:05.123456Z"
+    assert rfc3339(0) == "1970-01-01T00:00:00.000000Z"
