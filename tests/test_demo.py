@@ -1,5 +1,6 @@
 """The demo as a user runs it, and its audit: a check that cannot fail would prove nothing."""
 
+import io
 import os
 import re
 import shutil
@@ -13,13 +14,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from collector.demo import play, run
 from collector.demo.audit import Findings, Sent, audit
 from collector.demo.devices import DustSensor, frame
-from collector.demo.moment import Verdict
+from collector.demo.moment import Moment, Verdict
 from collector.demo.process import Process
-from collector.demo.screen import bars
+from collector.demo.screen import ScreenView, bars
 from collector.profiles import builtin_folder, load
 from collector.profiles.decode import decode
 from collector.receive.payload import Row
@@ -36,6 +38,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.slow
 @needs_mosquitto
 def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -59,6 +62,7 @@ def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @needs_mosquitto
 def test_a_loss_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The daemon's disk is wiped while it is dead: what was pending then is lost, and the demo must say so."""
@@ -253,6 +257,33 @@ class TestDustSensor:
             assert (sensor.unheard, len(sensor.sent)) == (3, 1)
         finally:
             sensor.close()
+
+
+class TestScreen:
+    MOMENT = Moment(seconds=7.0, of=12.0, sent={"air": 70, "meters": 350}, stored=211, uplink_cut=True)
+
+    @pytest.mark.parametrize("width", [60, 80, 200])
+    def test_the_picture_says_what_is_wrong_and_fits(self, width: int) -> None:
+        output = io.StringIO()
+        screen = ScreenView(Console(file=output, force_terminal=True, width=width, height=24))
+        try:
+            for at in range(30):
+                screen.event(at, f"event {at}")
+            self.MOMENT.history.extend(range(500))
+            before = output.tell()
+            screen.show(self.MOMENT)
+            shown = output.getvalue()[before:]
+        finally:
+            screen.close()
+        for text in ("CUT", "DEAD", "211", "event 29"):
+            assert text in shown
+        assert shown.count("\n") < 24
+
+    def test_the_verdict_stands_below(self) -> None:
+        output = io.StringIO()
+        screen = ScreenView(Console(file=output, force_terminal=False, width=100))
+        screen.conclude(Verdict(Findings([], [], [], [], []), Ledger(7, 7), True, {"air": 7}, 0, 7, 0))
+        assert {"lost 0", "twice 0", "pending 0"} <= set(output.getvalue().splitlines())
 
 
 def test_bars() -> None:

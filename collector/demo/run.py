@@ -5,6 +5,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiomqtt
@@ -16,6 +17,9 @@ from collector.demo.play import Play
 from collector.demo.process import find_mosquitto
 from collector.demo.stage import Stage, make_directory
 from collector.errors import CollectorError
+
+INTERRUPTED = 130
+"""Exit code as shells give it after Ctrl-C."""
 
 FAULTS = (CollectorError, aiomqtt.MqttError, sqlite3.Error, OSError)
 
@@ -31,7 +35,7 @@ def run(seconds: float, given: Path | None) -> int:
     try:
         code = asyncio.run(_run(seconds, directory, mosquitto))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        code = 130
+        code = INTERRUPTED
     finally:
         if given is None and code != 1:
             shutil.rmtree(directory, ignore_errors=True)
@@ -46,34 +50,37 @@ async def _run(seconds: float, directory: Path, mosquitto: str) -> int:
     # Ctrl-C cancels this task by itself; so must whatever else ends a process in good order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
-    sensor = DustSensor()
-    view = _view()
-    stage = Stage(directory, mosquitto, sensor.port)
     trouble = ""
     try:
-        verdict = await Play(stage, sensor, seconds, view).run()
-        view.conclude(verdict)
-        return verdict.code
+        async with AsyncExitStack() as endings:
+            sensor = DustSensor()
+            endings.callback(sensor.close)
+            stage = Stage(directory, mosquitto, sensor.port)
+            endings.push_async_callback(stage.close)
+            view = _view()
+            endings.callback(view.close)
+            verdict = await Play(stage, sensor, seconds, view).run()
+            view.conclude(verdict)
+            return verdict.code
+    except* BrokenPipeError:
+        pass
     except* FAULTS as group:
-        trouble = "; ".join(sorted({_line(fault) for fault in _leaves(group)}))
-    finally:
-        view.close()
-        await stage.close()
-        sensor.close()
+        trouble = "; ".join(sorted({str(fault) or type(fault).__name__ for fault in _leaves(group)}))
+    if not trouble:
+        # Nobody reads what the demo says any more.
+        return INTERRUPTED
     print(f"edge-collector demo: {trouble}", file=sys.stderr)
     return 1
 
 
 def _view() -> View:
     if sys.stdout.isatty():
+        from rich.console import Console
+
         from collector.demo.screen import ScreenView
 
-        return ScreenView()
+        return ScreenView(Console(highlight=False))
     return PlainView()
-
-
-def _line(fault: BaseException) -> str:
-    return str(fault) or type(fault).__name__
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

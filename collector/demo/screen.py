@@ -21,8 +21,8 @@ OTHER_ROWS = 16
 class ScreenView:
     """Redrawn at every look and every event."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False)
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._events: list[Text] = []
         self._moment = Moment()
         self._live = Live(console=self._console, auto_refresh=False)

@@ -24,8 +24,8 @@ from collector.mqtt.reason import PROTOCOL_ERROR
 WILL: Final = 0
 """Stands for the Will Properties inside CONNECT, which have their own list of what is allowed."""
 
-CACHED: Final = 128
-"""Property blocks up to so many bytes are remembered: most messages of a topic carry the same ones."""
+REMEMBERED: Final = 512
+"""How many property blocks of less than 128 bytes are kept parsed: most messages carry the same ones."""
 
 Type = Literal["flag", "byte", "u16", "u32", "varint", "text", "topic", "binary", "pair"]
 
@@ -134,16 +134,16 @@ def write_text(value: str) -> bytes:
 
 def read(data: bytes, at: int, end: int, packet: int) -> tuple[Properties, int]:
     """The property block that begins at `at` with its length, and the offset behind it."""
-    head = read_varint(data, at, end)
+    head = read_varint(data, at, end) if at >= end or data[at] > 0x7F else (data[at], at + 1)
     if head is None:
         raise ProtocolError("the packet ends before its properties")
-    length, at = head
-    if at + length > end:
-        raise ProtocolError("the properties reach beyond their packet")
+    length, start = head
     if not length:
-        return NO_PROPERTIES, at
-    block = data[at : at + length]
-    return (_remembered if length <= CACHED else parse)(block, packet), at + length
+        return NO_PROPERTIES, start
+    stop = start + length
+    if stop > end:
+        raise ProtocolError("the properties reach beyond their packet")
+    return (_remembered if length < 128 else parse)(data[start:stop], packet), stop
 
 
 def parse(block: bytes, packet: int) -> Properties:
@@ -165,7 +165,7 @@ def parse(block: bytes, packet: int) -> Properties:
     return MappingProxyType(found)
 
 
-_remembered = lru_cache(maxsize=512)(parse)
+_remembered = lru_cache(maxsize=REMEMBERED)(parse)
 
 
 def _read_value(block: bytes, at: int, end: int, known: Property) -> tuple[Any, int]:

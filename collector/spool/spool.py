@@ -244,7 +244,9 @@ class Spool:
             through, lsn, floor = state.next_id - 1, state.lsn, state.floor
             letters, state.dead = state.dead, []
             oldest, started = self.tail.oldest(), self._clock.monotonic()
-            await self.database.commit(segments, letters, floor, state.checkpoint(since=self._through[0] + 1))
+            # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
+            since = 0 if self._section.durability == "strict" else self._through[0] + 1
+            await self.database.commit(segments, letters, floor, state.checkpoint(since))
             self._committed_at = self._clock.monotonic()
             self.commit_seconds.observe(self._committed_at - started)
             self._committed_lsn, self._committed_floor = lsn, floor

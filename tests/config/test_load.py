@@ -91,7 +91,6 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     ("text", "key"),
     [
         ('[spool]\nwhen_full = "reject-new"', "spool.when_full"),
-        ('[spool]\ndurability = "strict"', "spool.durability"),
         ('[spool]\nclock_wait = "2m"', "spool.clock_wait"),
         ('[log]\nformat = "json"', "log.format"),
         ('[log]\nformat = "gelf"', "log.format"),

@@ -35,4 +35,5 @@ def test_anything_heard_answers_the_ping() -> None:
     keepalive.pinged(10)
     keepalive.heard(24)
     assert not keepalive.expired(100)
-    assert keepalive.next(24) == 0 if keepalive.ping_due(24) else keepalive.next(24) > 0
+    keepalive.sent(24)
+    assert keepalive.next(24) == 10

@@ -16,6 +16,7 @@ from collector.mqtt.packets import (
     VERSION_3_1_1,
     VERSION_5,
     Connack,
+    Connect,
     Disconnect,
     Message,
     Packet,
@@ -230,8 +231,6 @@ def test_disconnect() -> None:
 
 
 def test_receive_maximum_is_written_even_when_it_is_the_default() -> None:
-    from collector.mqtt.packets import Connect
-
     assert b"\x21\xff\xff" in encode.connect(Connect("id", receive_maximum=65535))
 
 

@@ -226,7 +226,12 @@ async def test_a_burst_arrives_as_one_list_and_is_acknowledged_in_one_write() ->
 
     async with fake_broker(script) as port:
         arrived = asyncio.Event()
-        session = await connect(options(port), lambda burst: (bursts.append(burst), arrived.set())[0])
+
+        def on_publish(burst: list[Publish]) -> None:
+            bursts.append(burst)
+            arrived.set()
+
+        session = await connect(options(port), on_publish)
         await arrived.wait()
         session.acknowledge([1, 2, 3])
         session.acknowledge([])
