@@ -14,7 +14,7 @@ from collector.mqtt.address import tls_context
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import Message, Publish, Will
-from collector.mqtt.session import Session
+from collector.mqtt.session import OnPublish, Session
 from tests.brokers import Mosquitto, mosquitto_binary
 from tests.mqtt.certificates import Authority
 
@@ -57,7 +57,7 @@ class Inbox:
         assert len(self.messages) == count
 
 
-async def session(broker: Mosquitto, client_id: str, inbox: Inbox | None = None, **changes: Any) -> Session:
+async def session(broker: Mosquitto, client_id: str, inbox: OnPublish | None = None, **changes: Any) -> Session:
     settings = {"host": broker.host, "port": broker.port, "client_id": client_id, **changes}
     return await connect(ConnectOptions(**settings), inbox or Inbox())
 
@@ -75,16 +75,15 @@ def numbered(count: int, topic: str = "t") -> list[Message]:
 
 async def test_20_000_messages_there_and_back_in_order(broker: Mosquitto) -> None:
     inbox = Inbox()
-    receiver = await session(broker, "receiver", inbox)
-    sender = await session(broker, "sender")
-    assert sender.connack.receive_maximum < 20_000
-    assert await receiver.subscribe([("t", 1)]) == [1]
 
     def acknowledge(messages: list[Publish]) -> None:
         inbox(messages)
         receiver.acknowledge(message.packet_id for message in messages)
 
-    receiver._on_publish = acknowledge
+    receiver = await session(broker, "receiver", acknowledge)
+    sender = await session(broker, "sender")
+    assert sender.connack.receive_maximum < 20_000
+    assert await receiver.subscribe([("t", 1)]) == [1]
     assert set(await sender.publish(numbered(20_000))) == {0}
     await inbox.holds(20_000)
     assert inbox.payloads == [message.payload for message in numbered(20_000)]
