@@ -3,6 +3,8 @@
 import re
 from decimal import Decimal
 
+from collector.config.findings import quoted
+
 _SECONDS = {"us": "1e-6", "ms": "1e-3", "s": "1", "m": "60", "min": "60", "h": "3600", "d": "86400"}
 _BYTES = {"B": "1", "kB": "1e3", "MB": "1e6", "GB": "1e9"} | {
     "KiB": "1024",
@@ -53,11 +55,11 @@ class Size(int):
 def _quantity(text: str, units: dict[str, str], wanted: str, limit: int) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
-        raise ValueError(f'"{text[:40]}" is not {wanted}; units: {", ".join(units)}')
+        raise ValueError(f'{quoted(text)} is not {wanted}; units: {", ".join(units)}')
     # Decimal, so that "0.1s" and "100ms" are the same number, to the last bit.
     value = Decimal(match[1]) * Decimal(units[match[2]])
     if value > limit:
-        raise ValueError(f'"{text[:40]}" is more than any use; give less')
+        raise ValueError(f'{quoted(text)} is more than any use; give less')
     return value
 
 
