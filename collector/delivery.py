@@ -8,7 +8,7 @@ from typing import Any
 from collector.backoff import Backoff
 from collector.contracts import Outcome, Sink
 from collector.errors import SinkError
-from collector.segment import Segment
+from collector.segment import Part, Segment
 from collector.spool.spool import Spool
 
 log = logging.getLogger("edge_collector.sink")
@@ -93,7 +93,7 @@ class SinkDelivery:
         try:
             while parts:
                 part = parts.popleft()
-                outcome = await self.sink.deliver(part)
+                outcome = await self._attempt(part)
                 self.attempts[outcome.verdict] += 1
                 if outcome.verdict == "too large":
                     if part.hi - part.lo > 1:
@@ -113,6 +113,14 @@ class SinkDelivery:
         finally:
             if self._spool.parts(self.name, segment):
                 self._unsettled.append(segment)
+
+    async def _attempt(self, part: Part) -> Outcome:
+        """A sink never raises; one that does is a fault of ours, and no reason to lose or block anything."""
+        try:
+            return await self.sink.deliver(part)
+        except Exception as error:
+            log.exception("sink %s: internal error; please report it", self.name)
+            return Outcome("retry", reason=f"internal error: {error!r}")
 
     async def _wait(self, trouble: Outcome) -> None:
         """Backs off. One line when the state changes; a sink that holds is told as what it is."""

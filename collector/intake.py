@@ -111,6 +111,10 @@ class SourceIntake:
             except FrameError as error:
                 self._refuse(error.reason, 1, error.detail)
                 continue
+            except Exception as error:
+                # A fault of ours, not of the frame; but unread it would block the source for good.
+                self._refuse("internal", 1, f"{error!r} on {payload[:60]!r}; please report it")
+                continue
             for identity, fields, time_ns, suspect in decoded:
                 name = device if identity is None else self._device(identity, topic)
                 own_time = time_ns is not None

@@ -26,6 +26,7 @@ class Pipeline:
         self._deliveries: list[SinkDelivery] = []
         self._running: list[asyncio.Task[None]] = []
         self._collecting: list[asyncio.Task[None]] = []
+        self._stopping = False
         self._started = clock.monotonic()
         self._started_at = datetime.now(UTC)
 
@@ -67,6 +68,7 @@ class Pipeline:
     async def stop(self) -> None:
         """Stops reading, commits what is not delivered, acknowledges it, then closes sources and sinks."""
         self._pause(True)
+        self._stopping = True
         spool = self._spool
         try:
             if spool is not None and not any(task.done() for task in self._running):
@@ -92,6 +94,8 @@ class Pipeline:
             intake.safe(through)
 
     def _pause(self, paused: bool) -> None:
+        if self._stopping:
+            return
         for intake in self._intakes:
             intake.source.pause(paused)
 

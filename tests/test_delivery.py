@@ -157,3 +157,17 @@ async def test_readings_gather_while_the_sink_is_away(rig: Rig) -> None:
     sink = Scripted()
     await work(rig, sink, lambda: rig.spool._outlets["cloud"].ready)
     assert not rig.spool._outlets["cloud"].ready
+
+
+async def test_a_sink_that_raises_loses_nothing(rig: Rig) -> None:
+    fill(rig, 1)
+    faults = iter([ValueError("a bug")])
+
+    def answer(part: Part) -> Outcome:
+        for fault in faults:
+            raise fault
+        return Outcome()
+
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, Scripted(answer), lambda: books.delivered == 10)
+    assert rig.remainder() == 0

@@ -200,3 +200,17 @@ async def test_a_flood_of_junk_is_one_line_a_minute(rig: Rig, caplog: pytest.Log
     intake.frames([frame(1, payload=b"junk")])
     assert len(caplog.records) == 2
     assert intake.invalid["json"] == 1000
+
+
+async def test_a_fault_in_decoding_blocks_nothing(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    source = Scripted()
+    intake = wire(rig, source)
+
+    def decode(payload: bytes, topic: str | None = None) -> list[Decoded]:
+        raise ZeroDivisionError("a bug")
+
+    intake._decode = decode
+    intake.frames([frame(1)])
+    assert source.acknowledged == [1]
+    assert intake.invalid == {"internal": 1}
+    assert "please report it" in caplog.text

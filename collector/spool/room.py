@@ -1,9 +1,7 @@
 """The bound: when the spool is full the oldest segments go, counted."""
 
 import logging
-from collections.abc import Sequence
 
-from collector.segment import Segment
 from collector.spool.database import Database
 from collector.spool.tail import Tail
 
@@ -14,9 +12,10 @@ _ROW_BYTES = 100
 """What a row takes besides its body, about."""
 
 
-async def make_room(tail: Tail, database: Database, max_bytes: int, incoming: Sequence[Segment]) -> None:
-    """Drops the oldest stored segments until `incoming`, taken at its uncompressed size, would fit."""
-    excess = database.bytes + sum(len(segment.body) + _ROW_BYTES for segment in incoming) - max_bytes
+async def make_room(tail: Tail, database: Database, max_bytes: int) -> None:
+    """Drops the oldest stored segments until what waits in memory, at its uncompressed size, would fit."""
+    incoming = tail.bytes + (tail.filling.size if tail.filling is not None else 0)
+    excess = database.bytes + incoming - max_bytes
     after = tail.state.floor
     while incoming and excess > 0:
         rows = await database.sizes(after, _LOOK)

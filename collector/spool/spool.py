@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,21 +19,20 @@ from collector.contracts import Outcome
 from collector.histogram import Histogram
 from collector.reading import Reading
 from collector.segment import Part, Segment, encode
+from collector.spool.ages import Ages
 from collector.spool.database import Database
 from collector.spool.filling import Origin
 from collector.spool.journal import Journal
 from collector.spool.lock import lock
+from collector.spool.outlet import Outlet
 from collector.spool.place import journal_directory, on_tmpfs
-from collector.spool.progress import Progress, spans_of
+from collector.spool.progress import spans_of
 from collector.spool.room import make_room
 from collector.spool.state import DeadLetter
 from collector.spool.tail import Tail
 from collector.spool.takeover import take_over
 
 log = logging.getLogger("edge_collector.spool")
-
-READ_AHEAD = 8
-"""Segments fetched from the database at a time: what a sink that is behind holds in memory."""
 
 TICK = 0.1
 """Seconds between looks at whether a commit is due."""
@@ -50,18 +48,6 @@ CROWDED_BYTES = 2 * TAIL_BYTES
 
 CHECKPOINT_EVERY = 3600.0
 """Seconds after which any change of state is committed: a power cut restores none that is older."""
-
-
-class _Outlet:
-    """Where one sink stands in the order of segments."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.cursor = progress.low
-        """Last id fetched from the database or taken from memory."""
-        self.fetched: deque[Segment] = deque()
-        self.wake = asyncio.Event()
-        self.ready = False
 
 
 class Spool:
@@ -84,7 +70,9 @@ class Spool:
         self._clock = clock
         self._lock_fd = lock_fd
         self._outlets = {
-            name: _Outlet(progress) for name, progress in tail.state.sinks.items() if progress.left is None
+            name: Outlet(progress, tail, database)
+            for name, progress in tail.state.sinks.items()
+            if progress.left is None
         }
         self._seal_timer: asyncio.TimerHandle | None = None
         self._crowded = False
@@ -95,14 +83,14 @@ class Spool:
         now = clock.monotonic()
         self.beat = now
         """When `run` last went round: far in the past if the disk does not answer."""
+        self._failed = False
         self._committed_at = now
         self._committed_lsn = tail.state.lsn
         self._committed_floor = tail.state.floor
         self._rows_through = tail.committed
         self._through = (tail.committed, tail.committed)
         """Last ids of the last commit but one, and of the last."""
-        self._ages = deque([(tail.committed, now)])
-        """(last id, when its oldest reading came) of each commit that still holds something."""
+        self._ages = Ages(tail.committed, now)
 
     @classmethod
     async def open(
@@ -180,17 +168,7 @@ class Spool:
 
     async def next(self, sink: str) -> Segment:
         """The next segment the sink wants, in order; waits for one. Hands each out once in a run."""
-        outlet = self._outlets[sink]
-        while True:
-            if not outlet.fetched and outlet.cursor < self.tail.committed:
-                await self._fetch(outlet)
-                continue
-            segment = outlet.fetched.popleft() if outlet.fetched else self._newest(outlet)
-            if segment is None:
-                outlet.wake.clear()
-                await outlet.wake.wait()
-            elif outlet.progress.missing(segment.id, segment.count):
-                return segment
+        return await self._outlets[sink].next()
 
     def parts(self, sink: str, segment: Segment) -> list[Part]:
         """What the sink still wants of the segment."""
@@ -231,6 +209,8 @@ class Spool:
     async def commit(self) -> None:
         """Everything appended so far is on disk, or wanted by nobody, on return."""
         async with self._committing:
+            await make_room(self.tail, self.database, self._section.max_bytes)
+            # From here to the commit nothing may come between: the snapshot is of one moment.
             if self.tail.filling is not None:
                 self.tail.seal()
                 self._sealed()
@@ -240,22 +220,21 @@ class Spool:
                 for segment in self.tail.segments.values()
                 if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
             ]
-            await make_room(self.tail, self.database, self._section.max_bytes, segments)
             through, lsn, floor = state.next_id - 1, state.lsn, state.floor
             letters, state.dead = state.dead, []
             oldest, started = self.tail.oldest(), self._clock.monotonic()
             # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
             since = 0 if self._section.durability == "strict" else self._through[0] + 1
+            self._failed = True
             await self.database.commit(segments, letters, floor, state.checkpoint(since))
+            self._failed = False
             self._committed_at = self._clock.monotonic()
             self.commit_seconds.observe(self._committed_at - started)
             self._committed_lsn, self._committed_floor = lsn, floor
             self._through = (self._through[1], through)
             if segments:
                 self._rows_through = through
-                self._ages.append((through, oldest if oldest is not None else started))
-                if len(self._ages) > 4096:
-                    self._ages = deque(list(self._ages)[::2])
+                self._ages.mark(through, oldest if oldest is not None else started)
             self.tail.commit_done(through)
             self._look_around()
             self._wake()
@@ -265,7 +244,8 @@ class Spool:
         if self._seal_timer is not None:
             self._seal_timer.cancel()
         try:
-            if self.tail.filling is not None or self.tail.state.lsn != self._committed_lsn:
+            # After a failed fsync the kernel takes the pages for clean: trying again would prove nothing.
+            if not self._failed and (self.tail.filling is not None or self.tail.state.lsn != self._committed_lsn):
                 await self.commit()
         finally:
             await self.database.close()
@@ -280,10 +260,9 @@ class Spool:
 
     def oldest_age(self) -> float:
         """Seconds the oldest wanted reading has waited, as far as this run can tell; 0 if none waits."""
-        floor = self.tail.state.floor
-        while self._ages and self._ages[0][0] <= floor:
-            self._ages.popleft()
-        oldest = self._ages[0][1] if self._ages else self.tail.oldest()
+        oldest = self._ages.oldest(self.tail.state.floor)
+        if oldest is None:
+            oldest = self.tail.oldest()
         return 0.0 if oldest is None else self._clock.monotonic() - oldest
 
     def _due(self, now: float) -> bool:
@@ -302,27 +281,6 @@ class Spool:
         if self._committed_floor < min(tail.state.floor, self._rows_through) and since >= section.hold:
             return True
         return since >= CHECKPOINT_EVERY and tail.state.lsn != self._committed_lsn
-
-    async def _fetch(self, outlet: _Outlet) -> None:
-        """Reads ahead for a sink that is behind what is committed."""
-        through = self.tail.committed
-        rows = await self.database.read(outlet.cursor, READ_AHEAD)
-        for row in rows:
-            if row.segment is not None:
-                outlet.fetched.append(row.segment)
-            else:
-                lost = self.tail.drop((row.id, row.id + 1), "damaged", [(row.id, row.count)])
-                log.error("spool: segment %d is damaged on disk: %d readings dropped; check the card", row.id, lost)
-        outlet.cursor = rows[-1].id if len(rows) == READ_AHEAD else max(outlet.cursor, through)
-
-    def _newest(self, outlet: _Outlet) -> Segment | None:
-        following = outlet.cursor + 1
-        if following <= self.tail.hidden:
-            return None
-        segment = self.tail.segments.get(following)
-        if segment is not None:
-            outlet.cursor = following
-        return segment
 
     def _schedule_seal(self) -> None:
         if self.tail.filling is not None and any(outlet.ready for outlet in self._outlets.values()):

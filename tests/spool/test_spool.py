@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -219,7 +220,7 @@ async def test_without_a_journal_every_segment_is_committed_first(rig: Rig, monk
     monkeypatch.setattr(rig.spool.journal, "append", refuse)
     rig.append([1])
     rig.spool.flush()
-    assert rig.spool._newest(rig.spool._outlets["cloud"]) is None
+    assert rig.spool._outlets["cloud"].newest() is None
     monkeypatch.undo()
     await rig.spool.tend()
     assert rows(rig) == [(1, 1)]
@@ -276,3 +277,59 @@ async def test_what_is_long_safe_is_forgotten_and_what_is_not_is_kept(rig: Rig) 
     rig.append(range(12_001, 20_001))
     assert len(sent) <= 4096 * 5 // 4 + 8000
     assert all(token in sent for token in range(12_001, 20_001))
+
+
+async def test_what_is_sealed_while_a_commit_makes_room_is_part_of_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def make_room(*arguments: object) -> None:
+        rig.append([2])
+        rig.spool.flush()
+
+    monkeypatch.setattr("collector.spool.spool.make_room", make_room)
+    rig.append([1])
+    rig.spool.flush()
+    await rig.spool.commit()
+    assert rows(rig) == [(1, 1), (2, 1)]
+    assert rig.safe == 2
+
+
+async def test_what_is_sealed_while_a_commit_runs_is_neither_lost_nor_safe(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = rig.spool.database.commit
+
+    async def slow(*arguments: Any) -> None:
+        rig.append([2])
+        rig.spool.flush()
+        await commit(*arguments)
+
+    monkeypatch.setattr(rig.spool.database, "commit", slow)
+    rig.append([1])
+    await rig.spool.commit()
+    monkeypatch.undo()
+    assert (rows(rig), rig.safe) == ([(1, 1)], 1)
+    assert [values(s) for s in await rig.deliver(count=2)] == [[1], [2]]
+
+
+async def test_a_failed_commit_is_not_tried_again_at_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed fsync the kernel takes the pages for clean, so a second one would prove nothing."""
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (tmp_path, True))
+    rig = Rig(tmp_path / "data")
+    spool = await rig.open()
+    attempts = 0
+
+    async def fail(*arguments: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise SpoolError("disk I/O error (SQLITE_IOERR_FSYNC)")
+
+    monkeypatch.setattr(spool.database, "commit", fail)
+    rig.append([1])
+    with pytest.raises(SpoolError):
+        await spool.commit()
+    await spool.close()
+    assert attempts == 1
+    await rig.open()
+    assert [values(s) for s in await rig.deliver()] == [[1]]
+    await rig.spool.close()

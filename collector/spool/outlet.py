@@ -1,0 +1,66 @@
+"""One sink's way through the segments: in order of id, from the database up to what is committed, then from memory."""
+
+import asyncio
+import logging
+from collections import deque
+
+from collector.segment import Segment
+from collector.spool.database import Database
+from collector.spool.progress import Progress
+from collector.spool.tail import Tail
+
+log = logging.getLogger("edge_collector.spool")
+
+READ_AHEAD = 8
+"""Segments fetched from the database at a time: what a sink that is behind holds in memory."""
+
+
+class Outlet:
+    """Hands each segment out once in a run; whoever takes one keeps it until it is settled."""
+
+    def __init__(self, progress: Progress, tail: Tail, database: Database) -> None:
+        self.progress = progress
+        self.ready = False
+        """Whether the sink can take segments now."""
+        self.wake = asyncio.Event()
+        """Set when there may be something new."""
+        self._tail = tail
+        self._database = database
+        self._cursor = progress.low
+        """Last id fetched from the database or taken from memory."""
+        self._fetched: deque[Segment] = deque()
+
+    async def next(self) -> Segment:
+        """The next segment the sink wants; waits for one."""
+        while True:
+            if not self._fetched and self._cursor < self._tail.committed:
+                await self._fetch()
+                continue
+            segment = self._fetched.popleft() if self._fetched else self.newest()
+            if segment is None:
+                self.wake.clear()
+                await self.wake.wait()
+            elif self.progress.missing(segment.id, segment.count):
+                return segment
+
+    def newest(self) -> Segment | None:
+        """The next segment in memory, None if it must be committed first or is not sealed yet."""
+        following = self._cursor + 1
+        if following <= self._tail.hidden:
+            return None
+        segment = self._tail.segments.get(following)
+        if segment is not None:
+            self._cursor = following
+        return segment
+
+    async def _fetch(self) -> None:
+        """Reads ahead. What does not match its checksum is dropped, counted, and told."""
+        through = self._tail.committed
+        rows = await self._database.read(self._cursor, READ_AHEAD)
+        for row in rows:
+            if row.segment is not None:
+                self._fetched.append(row.segment)
+            else:
+                lost = self._tail.drop((row.id, row.id + 1), "damaged", [(row.id, row.count)])
+                log.error("spool: segment %d is damaged on disk: %d readings dropped; check the card", row.id, lost)
+        self._cursor = rows[-1].id if len(rows) == READ_AHEAD else max(self._cursor, through)
