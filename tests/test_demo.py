@@ -265,7 +265,9 @@ class TestScreen:
     @pytest.mark.parametrize("width", [60, 80, 200])
     def test_the_picture_says_what_is_wrong_and_fits(self, width: int) -> None:
         output = io.StringIO()
-        screen = ScreenView(Console(file=output, force_terminal=True, width=width, height=24, _environ={"TERM": "xterm"}))
+        screen = ScreenView(
+            Console(file=output, force_terminal=True, width=width, height=24, _environ={"TERM": "xterm"})
+        )
         try:
             for at in range(30):
                 screen.event(at, f"event {at}")
