@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -47,14 +46,10 @@ class Scripted:
         self.closed += 1
 
 
-@pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    (runtime := tmp_path / "run").mkdir()
-    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
-    rig = Rig(tmp_path / "data")
-    await rig.open(ready=False)
-    yield rig
-    await rig.spool.close()
+@pytest.fixture(autouse=True)
+def nobody_is_ready(rig: Rig) -> None:
+    """The delivery itself says when its sink is."""
+    rig.spool.ready("cloud", False)
 
 
 async def work(rig: Rig, sink: Scripted, done: Callable[[], bool]) -> SinkDelivery:

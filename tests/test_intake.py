@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -47,16 +46,6 @@ class Numbers:
             return [Decoded(None, {"n": int(payload)})]
         except ValueError:
             raise FrameError("json", "not a number") from None
-
-
-@pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    (runtime := tmp_path / "run").mkdir()
-    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
-    rig = Rig(tmp_path / "data")
-    await rig.open()
-    yield rig
-    await rig.spool.close()
 
 
 def wire(rig: Rig, source: Scripted, *, spool: bool = True) -> SourceIntake:

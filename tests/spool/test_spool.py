@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,6 @@ from collector.contracts import Outcome
 from collector.errors import SpoolError
 from collector.spool.spool import Spool
 from tests.spool.rig import Rig, values
-
-
-@pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    (runtime := tmp_path / "run").mkdir()
-    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
-    rig = Rig(tmp_path / "data")
-    await rig.open()
-    yield rig
-    await rig.spool.close()
 
 
 def rows(rig: Rig) -> list[tuple[int, int]]:

@@ -1,6 +1,5 @@
 """What a killed run leaves behind, and what the next one makes of it."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,6 @@ import pytest
 from collector.contracts import Outcome
 from collector.errors import SpoolError
 from tests.spool.rig import Rig, values
-
-
-@pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    (runtime := tmp_path / "run").mkdir()
-    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
-    rig = Rig(tmp_path / "data")
-    await rig.open()
-    yield rig
-    await rig.spool.close()
 
 
 async def test_sealed_segments_come_again_under_the_same_identity(rig: Rig) -> None:
