@@ -55,11 +55,11 @@ class Size(int):
 def _quantity(text: str, units: dict[str, str], wanted: str, limit: int) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
-        raise ValueError(f'{quoted(text)} is not {wanted}; units: {", ".join(units)}')
+        raise ValueError(f"{quoted(text)} is not {wanted}; units: {', '.join(units)}")
     # Decimal, so that "0.1s" and "100ms" are the same number, to the last bit.
     value = Decimal(match[1]) * Decimal(units[match[2]])
     if value > limit:
-        raise ValueError(f'{quoted(text)} is more than any use; give less')
+        raise ValueError(f"{quoted(text)} is more than any use; give less")
     return value
 
 
