@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick lock clean help setup system
+.PHONY: demo test check quick test-trixie lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
@@ -25,6 +25,9 @@ check: setup ## Style, types and the direction of imports
 
 quick: setup ## The tests that need less than a minute
 	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-trixie: ## Unit and contract tests on Debian 13 with apt's Python packages alone, in a root of its own
+	@tests/trixie.sh $(ARGS) || [ $$? = 77 ]
 
 lock: setup ## Renew requirements.lock: the newest of everything, for every supported Python
 	@$(PYTHON) -m venv $(VENV)/lock

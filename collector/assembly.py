@@ -4,23 +4,31 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from collector.backoff import Backoff
 from collector.clock import Clock
 from collector.config import model
+from collector.config.credentials import tls_files
 from collector.config.load import Loaded
-from collector.config.secrets import locate, read_secret
+from collector.config.secrets import locate, read_header_value, read_secret
 from collector.contracts import Sink, Source
 from collector.delivery import SinkDelivery
 from collector.intake import SourceIntake
+from collector.log import events
 from collector.mqtt import address, topics
 from collector.mqtt.connect import ConnectOptions
+from collector.mqtt.connector import Connector
 from collector.mqtt.packets import Will
+from collector.mqtt.session import Session
 from collector.profiles import library
+from collector.profiles.options import Options
 from collector.profiles.profile import Profile, SerialSettings
+from collector.sinks import endpoint
 from collector.spool.spool import Spool
+from collector.tls import tls_context
 
 Device = Callable[[str | None, str | None], str]
 """Names a device from the identity its frame carried and the topic it came on."""
@@ -36,7 +44,7 @@ def sources(loaded: Loaded, spool: Spool | None, clock: Clock) -> list[SourceInt
 def sinks(loaded: Loaded, spool: Spool, clock: Clock) -> list[SinkDelivery]:
     """One delivery for each configured sink. Raises ConfigurationError."""
     return [
-        SinkDelivery(name, _mqtt_sink(name, section, loaded), spool, _backoff(section.backoff, clock))
+        SinkDelivery(name, _sink(name, section, loaded, clock), spool, _backoff(section.backoff, clock))
         for name, section in loaded.configuration.sinks.items()
     ]
 
@@ -58,7 +66,12 @@ def _intake(name: str, section: model.Source, loaded: Loaded, spool: Spool | Non
             from collector.sources.mqtt import MqttSource
 
             profile = _profile(section, loaded)
-            source = MqttSource(_connection(name, section, loaded), section.topics, section.qos)
+            source = MqttSource(
+                Connector(connection(name, section, loaded), section.protocol, _tell_of_3_1_1("source", name)),
+                section.topics,
+                section.qos,
+                section.window,
+            )
             device = _topic_device(name, section)
             backoff = section.backoff
         case model.SerialSource():
@@ -79,9 +92,7 @@ def _intake(name: str, section: model.Source, loaded: Loaded, spool: Spool | Non
 
 def _profile(section: model.MqttSource | model.SerialSource, loaded: Loaded) -> Profile:
     profile = library.load(section.profile, [loaded.folder / "firmware_profiles", library.builtin_folder()])
-    return profile.with_options(
-        time_field=section.time_field, time_unit=section.time_unit, device_field=section.device_field
-    )
+    return profile.with_options(Options(**{name: getattr(section, name) for name in Options.__struct_fields__}))
 
 
 def _line(section: model.SerialSource, profile: Profile) -> SerialSettings:
@@ -116,20 +127,71 @@ def _topic_device(name: str, section: model.MqttSource) -> Device:
     return device
 
 
+def _sink(name: str, section: model.Sink, loaded: Loaded, clock: Clock) -> Sink:
+    match section:
+        case model.MqttSink():
+            return _mqtt_sink(name, section, loaded)
+        case model.HttpSink():
+            return _http_sink(section, loaded, clock)
+        case model.FileSink():
+            return _file_sink(section, loaded)
+
+
+def _http_sink(section: model.HttpSink, loaded: Loaded, clock: Clock) -> Sink:
+    from collector.sinks.http import HttpOptions, HttpSink
+
+    server = endpoint.parse(section.url or (section.urls or [""])[0])
+    folder = loaded.folder
+
+    def options() -> HttpOptions:
+        headers = {}
+        if section.token_file is not None:
+            headers["Authorization"] = f"Bearer {read_header_value(section.token_file, base=folder)}"
+        if section.header is not None and section.header_file is not None:
+            headers[section.header] = read_header_value(section.header_file, base=folder)
+        context = tls_context(**tls_files(section, folder)) if server.tls else None
+        return HttpOptions(server, headers, context, section.proxy, section.timeout)
+
+    return HttpSink(options, loaded.configuration.collector.id, lambda: clock.regime().synchronised)
+
+
+def _file_sink(section: model.FileSink, loaded: Loaded) -> Sink:
+    from collector.sinks.file import FileSink
+    from collector.sinks.json_lines import JsonLines
+
+    collector = loaded.configuration.collector.id
+    lines = JsonLines(section.path, collector, max_bytes=section.max_bytes, max_age=section.max_age, keep=section.keep)
+    return FileSink(lines, collector)
+
+
 def _mqtt_sink(name: str, section: model.MqttSink, loaded: Loaded) -> Sink:
     from collector.sinks.mqtt import MqttSink
 
     collector = loaded.configuration.collector.id
     status_topic = f"edge/{topics.escape_level(collector)}/status"
-    options = _connection(name, section, loaded)
+    options = connection(name, section, loaded)
 
     def with_will() -> ConnectOptions:
         return replace(options(), will=Will(status_topic, b'{"state":"offline"}', qos=1, retain=True))
 
-    return MqttSink(with_will, collector, section.format, section.topic_template, status_topic)
+    connector = Connector(with_will, section.protocol, _tell_of_3_1_1("sink", name))
+    return MqttSink(connector, collector, section.format, section.topic_template, status_topic)
 
 
-def _connection(name: str, section: model.MqttSource | model.MqttSink, loaded: Loaded) -> Callable[[], ConnectOptions]:
+def _tell_of_3_1_1(kind: Literal["source", "sink"], name: str) -> Callable[[Session], None]:
+    def tell(session: Session) -> None:
+        line = "%s %s: %s speaks MQTT 3.1.1: %s"
+        if kind == "source":
+            cost = "it, not `window`, decides how many messages may be unacknowledged"
+            events.MQTT_3_1_1.log(line, kind, name, session.address, cost, source=name)
+        else:
+            cost = "a message that it refuses looks like one that it took"
+            events.MQTT_3_1_1.log(line, kind, name, session.address, cost, sink=name)
+
+    return tell
+
+
+def connection(name: str, section: model.MqttSource | model.MqttSink, loaded: Loaded) -> Callable[[], ConnectOptions]:
     """Reads secrets and certificates at every call: a connection made later sees what was rotated."""
     url = section.url if isinstance(section, model.MqttSource) else section.url or (section.urls or [""])[0]
     broker = address.parse(url or "")
@@ -144,7 +206,8 @@ def _connection(name: str, section: model.MqttSource | model.MqttSink, loaded: L
             broker.host,
             broker.port,
             client_id,
-            ssl=address.tls_context(path(section.ca_file), path(section.cert_file), path(section.key_file))
+            path=broker.path,
+            ssl=tls_context(path(section.ca_file), path(section.cert_file), path(section.key_file))
             if broker.tls
             else None,
             username=section.username,

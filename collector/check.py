@@ -4,18 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from collector import check_sinks
+from collector.config import credentials
+from collector.config.credentials import LOCAL_NAMES
 from collector.config.decode import nearest
 from collector.config.findings import Findings, Key, quoted
 from collector.config.load import Loaded, conclude, read
-from collector.config.model import Configuration, HostSource, MqttSink, MqttSource, SerialSource
-from collector.config.secrets import locate, open_to_others, read_regular_file, read_secret
+from collector.config.model import Configuration, FileSink, HostSource, HttpSink, MqttSink, MqttSource, SerialSource
 from collector.errors import ConfigurationError
 from collector.mqtt import address, topics
 from collector.profiles import library
+from collector.profiles.options import Options
+from collector.profiles.payload import CsvPayload
 from collector.profiles.profile import Profile
-
-_MOST_PEM_BYTES = 16 * 1024 * 1024
-_LOCAL_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost", "127.0.0.1", "::1"}
 
 
 class _Connection(NamedTuple):
@@ -34,12 +35,17 @@ def load_checked(path: Path) -> Loaded:
     for connection in connections:
         _credentials(connection, path.parent, findings)
     if configuration.status.token_file is not None:
-        _secret(configuration.status.token_file, ("status", "token_file"), path.parent, findings)
+        credentials.secret(configuration.status.token_file, ("status", "token_file"), path.parent, findings)
     _profiles(configuration, [path.parent / "firmware_profiles", library.builtin_folder()], findings)
     for name, source in configuration.sources.items():
         if isinstance(source, MqttSource):
             _filters(source, ("sources", name, "topics"), findings)
     _echoes(connections, configuration, findings)
+    for name, sink in configuration.sinks.items():
+        if isinstance(sink, HttpSink):
+            check_sinks.http(sink, ("sinks", name), path.parent, findings)
+        elif isinstance(sink, FileSink):
+            check_sinks.file(sink, ("sinks", name), findings)
     return conclude(configuration, findings, path)
 
 
@@ -49,6 +55,8 @@ def _connections(configuration: Configuration, findings: Findings) -> Iterator[_
             key: Key = ("sources", name)
             yield _Connection(key, source, _broker(source.url, (*key, "url"), findings))
     for name, sink in configuration.sinks.items():
+        if not isinstance(sink, MqttSink):
+            continue
         key = ("sinks", name)
         if sink.url is not None:
             yield _Connection(key, sink, _broker(sink.url, (*key, "url"), findings))
@@ -72,48 +80,16 @@ def _credentials(connection: _Connection, folder: Path, findings: Findings) -> N
     at, settings, broker = connection
     if settings.password_file is not None:
         key = (*at, "password_file")
-        _secret(settings.password_file, key, folder, findings)
+        credentials.secret(settings.password_file, key, folder, findings)
         if settings.username is None:
             findings.mistake(key, "needs a username beside it; add one")
-        if broker is not None and not broker.tls and broker.host not in _LOCAL_NAMES:
-            findings.warn(key, f"crosses the network in the clear to {broker}; use mqtts://")
-    files = {
-        name: locate(value, base=folder)
-        for name in ("ca_file", "cert_file", "key_file")
-        if (value := getattr(settings, name)) is not None
-    }
+        if broker is not None and not broker.tls and broker.host not in LOCAL_NAMES:
+            findings.warn(key, f"crosses the network in the clear to {broker}; use mqtts:// or wss://")
+    files = credentials.tls_files(settings, folder)
     if files and broker is not None and not broker.tls:
-        findings.mistake((*at, min(files)), "needs an mqtts:// URL; correct that or remove this")
+        findings.mistake((*at, min(files)), "needs an mqtts:// or wss:// URL; correct that or remove this")
     else:
-        _certificates(files, at, findings)
-
-
-def _certificates(files: dict[str, Path], at: Key, findings: Findings) -> None:
-    usable = bool(files)
-    for name, file in files.items():
-        try:
-            read_regular_file(file, limit=_MOST_PEM_BYTES)
-        except ConfigurationError as error:
-            findings.mistake((*at, name), str(error))
-            usable = False
-    if usable:
-        try:
-            address.tls_context(**files)
-        except ConfigurationError as error:
-            for mistake in error.mistakes:
-                name, _, fault = mistake.partition(" ")
-                findings.mistake((*at, name), f"{fault}; give PEM files that belong together")
-
-
-def _secret(name: str, key: Key, folder: Path, findings: Findings) -> None:
-    path = locate(name, base=folder)
-    try:
-        read_secret(name, base=folder)
-    except ConfigurationError as error:
-        findings.mistake(key, str(error))
-    else:
-        if open_to_others(path):
-            findings.warn(key, f"every user may read {path}; give it to the collector's user and chmod 600")
+        credentials.certificates(files, at, findings)
 
 
 def _profiles(configuration: Configuration, folders: list[Path], findings: Findings) -> None:
@@ -136,16 +112,38 @@ def _profiles(configuration: Configuration, folders: list[Path], findings: Findi
             fault = f"missing, and profile {quoted(source.profile)} names none"
             findings.mistake((*key, "baudrate"), f"{fault}; give the device's, such as 9600")
         _options(source, profile, key, findings)
+        if (
+            isinstance(profile.declaration.payload, CsvPayload)
+            and source.columns is None
+            and _shipped(known[profile.id])
+        ):
+            said = ", ".join(column.name for column in profile.declaration.payload.columns)
+            findings.warn((*key, "columns"), f"missing, so they are taken to be {said}; name the device's own")
+        if isinstance(source, MqttSource):
+            _readable(source, profile, (*key, "topics"), findings)
 
 
 def _options(source: SerialSource | MqttSource, profile: Profile, at: Key, findings: Findings) -> None:
     """Only open profiles, which keep every key they meet, let a source name the time and device fields."""
     try:
-        profile.with_options(time_field=source.time_field, time_unit=source.time_unit, device_field=source.device_field)
+        profile.with_options(Options(**{name: getattr(source, name) for name in Options.__struct_fields__}))
     except ConfigurationError as error:
         for mistake in error.mistakes:
             name, _, fault = mistake.partition(": ")
             findings.mistake((*at, name), fault)
+
+
+def _readable(source: MqttSource, profile: Profile, key: Key, findings: Findings) -> None:
+    """A filter that brings only what the profile ignores or refuses looks like a device that is silent."""
+    patterns = [pattern for rule in profile.declaration.topics if not rule.ignore for pattern in rule.patterns]
+    for place, topic in enumerate(source.topics):
+        if topics.valid_filter(topic) and not profile.reads(topics.unshared(topic)):
+            fault = f"{quoted(topic)} brings nothing that profile {quoted(profile.id)} reads"
+            findings.warn((*key, place), f"{fault}; it reads {', '.join(patterns)}")
+
+
+def _shipped(folder: Path) -> bool:
+    return folder.parent == library.builtin_folder()
 
 
 def _filters(source: MqttSource, key: Key, findings: Findings) -> None:
@@ -183,7 +181,7 @@ def _echoes(connections: list[_Connection], configuration: Configuration, findin
 def _same(one: address.Address | None, other: address.Address | None) -> bool:
     if one is None or other is None or one.port != other.port:
         return False
-    return one.host == other.host or {one.host, other.host} <= _LOCAL_NAMES
+    return one.host == other.host or {one.host, other.host} <= LOCAL_NAMES
 
 
 def _overlap(topic: str, own: str) -> bool:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from collector import __version__
 
-VERBS = ("run", "check", "status", "profiles", "receive", "demo")
+VERBS = ("init", "run", "check", "status", "profiles", "receive", "demo", "doctor", "support-bundle")
 """Each has a module in `collector.commands`; none imports anything heavy before it is called."""
 
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(metavar="VERB", required=True)
     for verb in VERBS:
-        import_module(f"collector.commands.{verb}").add_to(subparsers)
+        import_module(f"collector.commands.{verb.replace('-', '_')}").add_to(subparsers)
     parsed = parser.parse_args(arguments)
     func: Callable[[argparse.Namespace], int] = parsed.func
     try:

@@ -19,7 +19,8 @@ class Outcome:
 
     `settled` and `dead` hold positions in the segment; `verdict` speaks for all the others:
     "settled" (they are too), "retry" (after `delay` seconds at least), "too large" (split in
-    halves), "hold" (not authorised: keep everything, tell the operator).
+    halves; also how the one reading is found for which a far end refuses the whole part), "hold"
+    (not authorised: keep everything, tell the operator).
     """
 
     verdict: Verdict = "settled"
@@ -34,9 +35,18 @@ class Sink(Protocol):
 
     concurrency: int
     """Deliveries worth having in flight at once."""
+    whole: bool
+    """A part is settled whole or not at all: what is retried keeps the bounds of its first attempt."""
 
-    async def open(self) -> "asyncio.Future[SinkError]":
-        """Connects. Raises SinkError; the future returned is done when the connection is lost."""
+    @property
+    def note(self) -> str:
+        """What the operator should know of this far end; empty when there is nothing."""
+
+    async def open(self) -> "asyncio.Future[SinkError] | None":
+        """Connects. Raises SinkError; the future returned is done when the connection is lost.
+
+        None where no connection stands: only the first delivery that is answered tells that the far end is there.
+        """
 
     async def deliver(self, part: Part) -> Outcome:
         """Answers once every reading of the part has its outcome. Never raises; a lost connection is "retry"."""
@@ -70,8 +80,9 @@ class Intake(Protocol):
 class Source(Protocol):
     """Reads a device or a broker."""
 
-    window: int
-    """Most frames the far end hands over unacknowledged; 0 where nothing is acknowledged."""
+    @property
+    def window(self) -> int:
+        """Most frames the far end hands over unacknowledged; 0 where nothing is acknowledged."""
 
     async def run(self, intake: Intake) -> None:
         """Opens, then feeds the intake until the source is lost: raises SourceError. Cancellation closes it."""

@@ -3,16 +3,14 @@
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 
 from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.config.secrets import read_secret
 from collector.errors import CollectorError
+from collector.log import events
 from collector.pipeline import Pipeline
-
-log = logging.getLogger("edge_collector")
 
 STATUS_AGAIN = 10.0
 """Seconds between attempts to open the status address; collecting does not wait for it."""
@@ -28,12 +26,12 @@ async def run(loaded: Loaded) -> int:
     try:
         await pipeline.start()
     except CollectorError as error:
-        log.error("%s", error)
+        events.DAEMON_FAILED.log("%s", error)
         return 1
     status = asyncio.create_task(_serve_status(loaded, pipeline))
     gc.collect()
     gc.freeze()
-    log.info("collecting as %s", loaded.configuration.collector.id)
+    events.DAEMON_STARTED.log("collecting as %s", loaded.configuration.collector.id)
     try:
         return await _until_stopped(pipeline, stop)
     finally:
@@ -51,16 +49,16 @@ async def _until_stopped(pipeline: Pipeline, stop: asyncio.Event) -> int:
         if working.done():
             working.result()
     except CollectorError as error:
-        log.error("%s", error)
+        events.DAEMON_FAILED.log("%s", error)
         code = 1
     finally:
         stopping.cancel()
         if not working.done():
-            log.info("stopping")
+            events.DAEMON_STOPPING.log("stopping")
         try:
             await pipeline.stop()
         except CollectorError as error:
-            log.error("%s", error)
+            events.DAEMON_FAILED.log("%s", error)
             code = 1
         working.cancel()
     return code
@@ -81,5 +79,7 @@ async def _serve_status(loaded: Loaded, pipeline: Pipeline) -> None:
         except CollectorError as error:
             if str(error) != complained:
                 complained = str(error)
-                log.warning("%s; collecting goes on without it, trying again every %d s", error, STATUS_AGAIN)
+                events.STATUS_UNAVAILABLE.log(
+                    "%s; collecting goes on without it, trying again every %d s", error, STATUS_AGAIN
+                )
         await asyncio.sleep(STATUS_AGAIN)

@@ -1,17 +1,15 @@
 """The sink side of the wiring: segments go out, outcomes come back, and trouble is waited out."""
 
 import asyncio
-import logging
 from collections import Counter, deque
 from typing import Any
 
 from collector.backoff import Backoff
 from collector.contracts import Outcome, Sink
 from collector.errors import SinkError
+from collector.log import events
 from collector.segment import Part, Segment
 from collector.spool.spool import Spool
-
-log = logging.getLogger("edge_collector.sink")
 
 
 class SinkDelivery:
@@ -46,41 +44,55 @@ class SinkDelivery:
             self.attempts["unreachable"] += 1
             await self._wait(Outcome("hold" if error.hold else "retry", reason=str(error)))
             return
-        self.state, self.last_error, self.backoff_seconds = "connected", None, 0.0
-        self._backoff.succeeded()
-        log.info("sink %s: connected", self.name)
-        self._spool.ready(self.name, True)
         try:
+            if lost is not None:
+                self._reached()
             trouble = await self._deliver_until(lost)
         finally:
             self._spool.ready(self.name, False)
         await self.sink.close()
         await self._wait(trouble)
 
-    async def _deliver_until(self, lost: "asyncio.Future[SinkError]") -> Outcome:
+    def _reached(self) -> None:
+        """The far end has answered. Until then readings gather as for a sink that is away."""
+        if self.state == "connected":
+            return
+        self.state, self.last_error, self.backoff_seconds = "connected", None, 0.0
+        self._backoff.succeeded()
+        events.SINK_CONNECTED.log("sink %s: connected", self.name, sink=self.name)
+        self._spool.ready(self.name, True)
+
+    async def _deliver_until(self, lost: "asyncio.Future[SinkError] | None") -> Outcome:
         """Keeps up to `concurrency` deliveries in flight; returns what stopped it, with none in flight any more."""
         trouble: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         deliveries: set[asyncio.Task[None]] = set()
         pump = asyncio.create_task(self._pump(trouble, deliveries))
+        ends: list[asyncio.Future[Any]] = [trouble] if lost is None else [trouble, lost]
         try:
-            ends: list[asyncio.Future[Any]] = [lost, trouble, pump]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*ends, pump], return_when=asyncio.FIRST_COMPLETED)
         finally:
             pump.cancel()
             await asyncio.wait([pump])
-            if not trouble.done() and not lost.done():
+            if not any(end.done() for end in ends):
                 for delivery in deliveries:
                     delivery.cancel()
             if deliveries:
                 await asyncio.wait(deliveries)
         if not pump.cancelled() and (error := pump.exception()) is not None:
             raise error
-        return trouble.result() if trouble.done() else Outcome("retry", reason=str(lost.result()))
+        outcome = trouble.result() if trouble.done() else Outcome("retry")
+        if lost is not None and lost.done() and outcome.verdict == "retry":
+            # What ended the connection says more than that it is gone.
+            outcome.reason = str(lost.result())
+        return outcome
 
     async def _pump(self, trouble: "asyncio.Future[Outcome]", deliveries: set[asyncio.Task[None]]) -> None:
         slots = asyncio.Semaphore(self.sink.concurrency)
         while True:
             await slots.acquire()
+            if deliveries and self.state != "connected":
+                # One goes ahead to see whether the far end answers at all.
+                await asyncio.wait(deliveries)
             segment = self._unsettled.popleft() if self._unsettled else await self._spool.next(self.name)
             delivery = asyncio.create_task(self._deliver(segment, trouble))
             deliveries.add(delivery)
@@ -89,12 +101,14 @@ class SinkDelivery:
 
     async def _deliver(self, segment: Segment, trouble: "asyncio.Future[Outcome]") -> None:
         """Settles one segment, in halves where it is too large, or leaves it for the next connection."""
-        parts = deque(self._spool.parts(self.name, segment))
+        parts = deque(self._parts(segment))
         try:
             while parts:
                 part = parts.popleft()
                 outcome = await self._attempt(part)
                 self.attempts[outcome.verdict] += 1
+                if outcome.verdict not in ("retry", "hold"):
+                    self._reached()
                 if outcome.verdict == "too large":
                     if part.hi - part.lo > 1:
                         parts.extendleft(reversed(part.halves()))
@@ -102,8 +116,10 @@ class SinkDelivery:
                     outcome = Outcome(dead={part.lo: outcome.reason})
                 for reason in set(outcome.dead.values()):
                     count = sum(1 for why in outcome.dead.values() if why == reason)
-                    log.error(
-                        "sink %s: %d readings refused for good (%s): kept as dead letters", self.name, count, reason
+                    events.READING_DEAD.log(
+                        "sink %s: %d readings refused for good (%s): kept as dead letters",
+                        *(self.name, count, reason),
+                        sink=self.name,
                     )
                 self._spool.settle(self.name, part, outcome)
                 if outcome.verdict in ("retry", "hold"):
@@ -114,12 +130,19 @@ class SinkDelivery:
             if self._spool.parts(self.name, segment):
                 self._unsettled.append(segment)
 
+    def _parts(self, segment: Segment) -> list[Part]:
+        """What is left of a segment that was split before must go out as the pieces it was split into."""
+        parts = self._spool.parts(self.name, segment)
+        return [piece for part in parts for piece in part.within_halves()] if self.sink.whole else parts
+
     async def _attempt(self, part: Part) -> Outcome:
         """A sink never raises; one that does is a fault of ours, and no reason to lose or block anything."""
         try:
             return await self.sink.deliver(part)
         except Exception as error:
-            log.exception("sink %s: internal error; please report it", self.name)
+            events.INTERNAL_ERROR.log(
+                "sink %s: internal error; please report it", self.name, exc_info=True, sink=self.name
+            )
             return Outcome("retry", reason=f"internal error: {error!r}")
 
     async def _wait(self, trouble: Outcome) -> None:
@@ -128,7 +151,15 @@ class SinkDelivery:
         state = "held" if trouble.verdict == "hold" else "waiting"
         delay = self._backoff.failed(trouble.delay)
         if state != self.state or self.last_error is None:
-            consequence = "keeping everything until it lets us in; see to it" if state == "held" else "keeping readings"
-            log.warning("sink %s: %s; %s, next try in %.1f s", self.name, trouble.reason, consequence, delay)
+            event, consequence = (
+                (events.SINK_HELD, "keeping everything until it lets us in; see to it")
+                if state == "held"
+                else (events.SINK_BACKOFF, "keeping readings")
+            )
+            event.log(
+                "sink %s: %s; %s, next try in %.1f s",
+                *(self.name, trouble.reason, consequence, delay),
+                sink=self.name,
+            )
         self.state, self.last_error, self.backoff_seconds = state, trouble.reason, delay
         await asyncio.sleep(delay)

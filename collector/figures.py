@@ -23,6 +23,7 @@ def of_source(intake: SourceIntake, section: Source, spool: Spool | None) -> Sou
         readings=spool.tail.state.received.get(intake.name, 0) if spool is not None else intake.readings_seen,
         messages=dict(intake.messages),
         invalid=dict(intake.invalid),
+        ignored=intake.ignored,
         unacknowledged=intake.unacknowledged,
         latest=Latest(reading.device, rfc3339(reading.time_ns), reading.fields) if reading is not None else None,
         last_error=intake.last_error,
@@ -39,7 +40,22 @@ def of_sink(delivery: SinkDelivery, section: Sink, spool: Spool) -> SinkReport:
         attempts=dict(delivery.attempts),
         backoff_seconds=delivery.backoff_seconds,
         last_error=delivery.last_error,
+        note=delivery.sink.note,
     )
+
+
+def of_departed(spool: Spool | None) -> dict[str, SinkReport]:
+    """Sinks that left the configuration while readings waited for them: these still wait."""
+    sinks = spool.tail.state.sinks if spool is not None else {}
+    return {
+        name: SinkReport(
+            type="none",
+            state="not configured any more",
+            ledger=Ledger(books.received, books.delivered, books.pending, dict(books.dropped), books.dead),
+        )
+        for name, books in sinks.items()
+        if books.left is not None and books.pending
+    }
 
 
 def of_spool(spool: Spool | None, limit: int) -> SpoolReport:

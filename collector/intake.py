@@ -1,7 +1,6 @@
 """The source side of the wiring: frames become readings, go to the spool, and are acknowledged once safe."""
 
 import asyncio
-import logging
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -11,11 +10,10 @@ from collector.backoff import Backoff
 from collector.clock import Clock
 from collector.contracts import Source
 from collector.errors import FrameError, SourceError
+from collector.log import events
 from collector.reading import Decoded, Frame, Reading
 from collector.spool.filling import Origin
 from collector.spool.spool import Spool
-
-log = logging.getLogger("edge_collector.source")
 
 PRESSED = 0.75
 """Share of a source's window that may be unacknowledged before the spool is asked to commit."""
@@ -25,6 +23,10 @@ COMPLAIN_EVERY = 60.0
 
 TOPICS = 10_000
 """Topics whose device and checksum are remembered; beyond that the memory starts anew."""
+
+
+LONG_TOPIC = 256
+"""Characters beyond which a topic is not remembered: bounds in number alone would let one device fill memory."""
 
 
 class Decoder(Protocol):
@@ -54,6 +56,8 @@ class SourceIntake:
         self.readings_seen = 0
         self.messages: Counter[int] = Counter()
         self.invalid: Counter[str] = Counter()
+        self.ignored = 0
+        """Messages that the profile knows to be no readings; acknowledged like any other."""
         self.unacknowledged = 0
         self.last_error: str | None = None
         self.latest: Reading | None = None
@@ -86,7 +90,7 @@ class SourceIntake:
     def connected(self) -> None:
         self.state, self.attempted, self.last_error = "connected", True, None
         self._backoff.succeeded()
-        log.info("source %s: connected", self.name)
+        events.SOURCE_CONNECTED.log("source %s: connected", self.name, source=self.name)
 
     def frames(self, frames: list[Frame]) -> None:
         """Decodes a burst and hands it to the spool in one piece; each refused frame is counted and let go."""
@@ -114,6 +118,9 @@ class SourceIntake:
             except Exception as error:
                 # A fault of ours, not of the frame; but unread it would block the source for good.
                 self._refuse("internal", 1, f"{error!r} on {payload[:60]!r}; please report it")
+                continue
+            if not decoded:
+                self.ignored += 1
                 continue
             for identity, fields, time_ns, suspect in decoded:
                 name = device if identity is None else self._device(identity, topic)
@@ -176,7 +183,8 @@ class SourceIntake:
         if len(self._topics) >= TOPICS:
             self._topics.clear()
         entry = self._device(None, topic), zlib.crc32((topic or "").encode())
-        self._topics[topic or ""] = entry
+        if topic is None or len(topic) <= LONG_TOPIC:
+            self._topics[topic or ""] = entry
         return entry
 
     def _press(self) -> None:
@@ -192,17 +200,19 @@ class SourceIntake:
         now = self._clock.monotonic()
         if now - self._complained >= COMPLAIN_EVERY:
             self._complained = now
-            log.warning(
+            events.FRAME_REFUSED.log(
                 "source %s: refused %s (%s); %d refused so far, see frames_invalid_total",
                 self.name,
                 reason,
                 detail,
                 self.invalid.total(),
+                source=self.name,
+                reason=reason,
             )
 
     def _lost(self, reason: str, delay: float) -> None:
         if self.state != "waiting" or reason != self.last_error:
-            log.warning("source %s: %s; trying again in %.1f s", self.name, reason, delay)
+            events.SOURCE_LOST.log("source %s: %s; trying again in %.1f s", self.name, reason, delay, source=self.name)
         self.state, self.attempted, self.last_error = "waiting", True, reason
         self._waiting.clear()
         self._count_waiting()

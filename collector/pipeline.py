@@ -119,7 +119,8 @@ class Pipeline:
                 delivery.name: figures.of_sink(delivery, configuration.sinks[delivery.name], spool)
                 for delivery in self._deliveries
                 if spool is not None
-            },
+            }
+            | figures.of_departed(spool),
             ready=figures.ready(self._intakes, spool),
             alive=figures.alive(spool, self._clock.monotonic()),
         )

@@ -75,3 +75,15 @@ class Part(NamedTuple):
         """Always the same halves, so that a retry repeats the very same bytes and key."""
         middle = (self.lo + self.hi) // 2
         return Part(self.segment, self.lo, middle), Part(self.segment, middle, self.hi)
+
+    def within_halves(self) -> list["Part"]:
+        """The fewest parts that halving the whole segment yields and that make up this one."""
+        pieces: list[Part] = []
+        undivided = [Part(self.segment, 0, self.segment.count)]
+        while undivided:
+            piece = undivided.pop()
+            if self.lo <= piece.lo and piece.hi <= self.hi:
+                pieces.append(piece)
+            elif piece.lo < self.hi and self.lo < piece.hi:
+                undivided += reversed(piece.halves())
+        return pieces

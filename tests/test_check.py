@@ -9,6 +9,7 @@ import pytest
 
 from collector.check import load_checked
 from collector.commands import check
+from collector.config.show import show
 from collector.errors import ConfigurationError
 
 HEAD = '[collector]\nid = "gw"\n'
@@ -82,6 +83,38 @@ def test_a_serial_source_needs_a_baudrate_from_somewhere(tmp_path: Path) -> None
     assert warnings(tmp_path, text + "baudrate = 9600") == []
 
 
+LINES = '[sources.a]\ntype = "serial"\nport = "/dev/ttyS0"\nprofile = "csv-lines"\n'
+
+
+def test_the_columns_of_lines_are_the_devices_own(tmp_path: Path) -> None:
+    (warning,) = warnings(tmp_path, LINES)
+    assert warning.endswith("sources.a.columns: missing, so they are taken to be t, rh, p; name the device's own")
+    named = LINES + 'columns = ["a"]\ncolumn_units = { a = "V" }\nseparator = "tab"\n'
+    assert warnings(tmp_path, named) == []
+    assert warnings(tmp_path, LINES + "columns = []") == []
+    assert mistakes(tmp_path, LINES + 'columns = ["a"]\ncolumn_units = { b = "V" }') == [
+        "sources.a.column_units: 'b' is no column"
+    ]
+    (mistake,) = mistakes(tmp_path, source(more='separator = ";"'))
+    assert mistake.startswith("sources.a.separator: profile 'json-lines' does not read lines of values")
+
+
+def test_columns_are_shown_as_they_load(tmp_path: Path) -> None:
+    loaded = load_checked(write(tmp_path, LINES + 'columns = ["a b"]\ncolumn_units = { "a b" = "V" }'))
+    shown = tmp_path / "shown.toml"
+    shown.write_text(show(loaded.configuration))
+    assert load_checked(shown).configuration == loaded.configuration
+
+
+def test_filters_that_bring_nothing_the_profile_reads(tmp_path: Path) -> None:
+    text = source("tele/+/LWT", "$share/g/tele/+/SENSOR", "zigbee2mqtt/+").replace("json-lines", "tasmota")
+    found = [warning.partition("; it reads")[0] for warning in warnings(tmp_path, text)]
+    assert found == [
+        'collector.toml: sources.a.topics[0]: "tele/+/LWT" brings nothing that profile "tasmota" reads',
+        'collector.toml: sources.a.topics[2]: "zigbee2mqtt/+" brings nothing that profile "tasmota" reads',
+    ]
+
+
 def test_only_an_open_profile_takes_a_time_field(tmp_path: Path) -> None:
     text = '[sources.a]\ntype = "serial"\nport = "/dev/ttyS0"\nprofile = "nova-sds011"\ntime_field = "t"'
     (mistake,) = mistakes(tmp_path, text)
@@ -92,8 +125,8 @@ def test_only_an_open_profile_takes_a_time_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("ws://h", "ws:// is not built yet"),
-        ("wss://h", "wss:// is not built yet"),
+        ("ws://h?token=hunter2", "holds more than scheme, host and port"),
+        ("wss://", "has no host"),
         ("http://h", "is no broker's URL"),
         ("localhost", "is no broker's URL"),
         ("mqtt://", "has no host"),
@@ -109,6 +142,13 @@ def test_a_url_that_is_no_broker(tmp_path: Path, url: str, said: str) -> None:
     found = mistakes(tmp_path, source(url=url) + sink(url=url))
     assert [mistake.split(":")[0] for mistake in found] == ["sources.a.url", "sinks.s.url"]
     assert all(said in mistake and "hunter2" not in mistake for mistake in found)
+
+
+def test_brokers_behind_websockets_and_of_mqtt_3_1_1(tmp_path: Path) -> None:
+    old = 'protocol = "3.1.1"'
+    assert warnings(tmp_path, source(url="ws://h:8080/mqtt", more=old) + sink("wss://other", old)) == []
+    (mistake,) = mistakes(tmp_path, source(more='protocol = "3.1"'))
+    assert mistake.startswith("sources.a.protocol: ")
 
 
 def test_a_filter_that_is_none(tmp_path: Path) -> None:
@@ -176,7 +216,7 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     assert "sinks.s.ca_file: " in mistakes(tmp_path, sink(more='ca_file = "ca.pem"'))[0]
     found = mistakes(tmp_path, sink(more='ca_file = "x.pem"\ncert_file = "y.pem"\nkey_file = "z.pem"'))
     assert [mistake.split(":")[0] for mistake in found] == ["sinks.s.ca_file", "sinks.s.cert_file", "sinks.s.key_file"]
-    assert "needs an mqtts:// URL" in mistakes(tmp_path, sink("mqtt://h", 'ca_file = "ca.pem"'))[0]
+    assert "needs an mqtts:// or wss:// URL" in mistakes(tmp_path, sink("mqtt://h", 'ca_file = "ca.pem"'))[0]
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
@@ -192,7 +232,7 @@ def test_mistakes_of_form_do_not_hide_mistakes_of_meaning(tmp_path: Path) -> Non
     text = (
         '[spool]\nhold = 5\n[sources.b]\ntype = "modbus"\n'
         + source("a/+", "a/b", more="usrname = 'x'")
-        + sink("ws://h")
+        + sink("http://h")
     )
     assert [mistake.split(": ")[0] for mistake in mistakes(tmp_path, text)] == [
         "spool.hold",

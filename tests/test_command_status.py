@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from collector.commands import status, status_text
+from collector.status import client
 from collector.status.app import StatusApp
 from collector.status.report import Check, Report
 from collector.status.server import serve
@@ -106,7 +107,7 @@ def test_without_a_daemon(tmp_path: Path, listen: str, capsys: pytest.CaptureFix
 def test_a_daemon_that_hangs(
     tmp_path: Path, listen: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status, "_TIMEOUT", 0.1)
+    monkeypatch.setattr(client, "_TIMEOUT", 0.1)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(listen.removeprefix("unix:"))
         mute.listen()

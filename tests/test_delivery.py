@@ -20,6 +20,7 @@ class Scripted:
     """Remembers every attempt as (first seq, last seq)."""
 
     concurrency = 2
+    whole = False
 
     def __init__(self, answer: Answer = lambda part: Outcome(), *, refusals: int = 0) -> None:
         self.answer = answer
@@ -145,6 +146,48 @@ async def test_a_lost_connection_is_opened_again(rig: Rig) -> None:
         return sink.opened == 2 and books.delivered == 10
 
     await work(rig, sink, connected_twice)
+
+
+class Connectionless(Scripted):
+    """Nothing stands between deliveries, as with HTTP."""
+
+    concurrency = 4
+    whole = True
+
+    async def open(self) -> None:  # type: ignore[override]
+        await super().open()
+
+
+async def test_without_a_connection_the_first_answer_says_connected(rig: Rig) -> None:
+    fill(rig, 6)
+    ready: list[bool] = []
+    failures = iter([Outcome("retry", reason="connection refused")] * 3)
+
+    def answer(part: Part) -> Outcome:
+        ready.append(rig.spool._outlets["cloud"].ready)
+        return next(failures, Outcome())
+
+    sink = Connectionless(answer)
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, sink, lambda: books.delivered == 60)
+    assert sink.attempts[:4] == [(1, 10)] * 4, "one goes ahead until the far end has answered"
+    assert ready == [False] * 4 + [True] * 5
+
+
+async def test_a_split_that_was_cut_short_goes_on_with_the_same_pieces(rig: Rig) -> None:
+    fill(rig, 1, count=16)
+    lost = iter([Outcome("retry", reason="no answer")])
+
+    def answer(part: Part) -> Outcome:
+        if part.hi - part.lo > 4:
+            return Outcome("too large", reason="413")
+        return next(lost, Outcome()) if part.lo == 4 else Outcome()
+
+    sink = Connectionless(answer)
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, sink, lambda: books.delivered == 16)
+    split = [(1, 16), (1, 8), (1, 4), (5, 8)]
+    assert sink.attempts == [*split, (5, 8), (9, 16), (9, 12), (13, 16)]
 
 
 async def test_readings_gather_while_the_sink_is_away(rig: Rig) -> None:

@@ -28,7 +28,9 @@ def test_the_command_line_is_light() -> None:
 @pytest.mark.parametrize("module", FORBIDDEN)
 def test_the_daemon_never_imports(module: str) -> None:
     everything = "import collector.daemon, collector.status.app, collector.status.server, uvloop\n"
-    everything += "from collector.sources import host, mqtt, serial\nfrom collector.sinks import mqtt"
+    everything += (
+        "from collector.sources import host, mqtt, serial\nfrom collector.sinks import answer, endpoint, file, mqtt"
+    )
     assert module not in imported(everything)
 
 

@@ -97,6 +97,28 @@ async def test_refused_frames_are_acknowledged_in_turn(rig: Rig) -> None:
     assert intake.invalid == {"json": 2, "too large": 1}
 
 
+class Telemetry(Numbers):
+    """Messages on a topic `status` are no readings."""
+
+    def decode(self, payload: bytes, topic: str | None = None) -> list[Decoded]:
+        return [] if topic == "status" else super().decode(payload, topic)
+
+
+async def test_what_is_no_reading_is_acknowledged_in_turn_and_counted_apart(rig: Rig) -> None:
+    source = Scripted()
+    intake = wire(rig, source)
+    intake._decode = Telemetry().decode
+    intake.frames([Frame(b"online", "status", 1)])
+    assert source.acknowledged == [1]
+    intake.frames([Frame(b"online", "status", 2), frame(3), Frame(b"offline", "status", 4)])
+    intake.frames([Frame(b"online", "status", 5)])
+    assert source.acknowledged == [1], "in order of arrival"
+    [segment] = await rig.deliver()
+    assert values(segment) == [3]
+    assert source.acknowledged == [1, 2, 3, 4, 5]
+    assert (intake.ignored, intake.invalid, intake.unacknowledged) == (4, {}, 0)
+
+
 async def test_what_comes_again_is_no_new_reading(rig: Rig) -> None:
     source = Scripted()
     intake = wire(rig, source)

@@ -3,15 +3,14 @@
 import asyncio
 import itertools
 import os
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from collector.mqtt.packets import Publish
 from collector.receive import payload
 from collector.sinks.wire import BATCH_TYPE
 from tests.brokers import Mosquitto
+from tests.receiving import EPOCH, Receive, eventually, plain_batch, receiving
 
-EPOCH = "5f2c9a1e03b7d846"
 TOPIC = "edge/box/air/readings"
 
 Sending = tuple[str, bytes, str | None]
@@ -48,15 +47,7 @@ def single(seq: int, **changes: Any) -> bytes:
 
 
 def batch(first: int, last: int, **changes: Any) -> bytes:
-    reading = {"source": "air", "device": "sds", "time_ns": 1_700_000_000_123_456_789, "clock": "unsynced"}
-    body = {
-        "collector": "box",
-        "epoch": EPOCH,
-        "first_seq": first,
-        "last_seq": last,
-        "readings": [reading | {"seq": seq, "fields": {"number": seq}} for seq in range(first, last + 1)],
-    }
-    return zlib.compress(msgspec.json.encode(body | changes))
+    return zlib.compress(plain_batch(first, last, **changes))
 
 
 def publish(broker: Mosquitto, sendings: Sequence[Sending]) -> None:
@@ -73,65 +64,12 @@ def publish(broker: Mosquitto, sendings: Sequence[Sending]) -> None:
     asyncio.run(send())
 
 
-class Receive:
-    """The command as its own process; its output goes to a file."""
-
-    def __init__(self, broker: Mosquitto, folder: Path, *arguments: str) -> None:
-        self.database = folder / "received.sqlite3"
-        self.output = folder / "receive.log"
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "collector", "receive", "--url", broker.url),
-                    *("--db", str(self.database), *arguments),
-                ],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def rows(self, sql: str = "SELECT seq FROM reading ORDER BY seq") -> list[Any]:
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return connection.execute(sql).fetchall()
-
-    def count(self) -> int:
-        try:
-            return int(self.rows("SELECT count(*) FROM reading")[0][0])
-        except sqlite3.OperationalError:
-            return 0
-
-    def says(self, text: str) -> bool:
-        return text in self.output.read_text()
-
-    def stop(self) -> dict[str, int]:
-        """SIGTERM; returns the counts of its last line."""
-        self.process.terminate()
-        assert self.process.wait(30) == 0
-        last = self.output.read_text().splitlines()[-1]
-        return {name: int(count) for name, count in re.findall(r"(\w+) (\d+)", last)}
-
-
-@contextmanager
-def receiving(broker: Mosquitto, folder: Path, *arguments: str) -> Iterator[Receive]:
-    """Subscribed on entry."""
-    before = (folder / "receive.log").read_text() if (folder / "receive.log").exists() else ""
-    receive = Receive(broker, folder, *arguments)
-    try:
-        eventually(lambda: "connected to" in receive.output.read_text()[len(before) :])
-        yield receive
-    finally:
-        receive.process.kill()
-        receive.process.wait()
-
-
-def eventually(holds: Callable[[], bool], within: float = 30.0) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+def subscribed(broker: Mosquitto, folder: Path, *arguments: str) -> AbstractContextManager[Receive]:
+    return receiving(folder, "--url", broker.url, *arguments, ready="connected to")
 
 
 def test_both_formats_and_their_duplicates(broker: Mosquitto, tmp_path: Path) -> None:
-    with receiving(broker, tmp_path) as receive:
+    with subscribed(broker, tmp_path) as receive:
         publish(
             broker,
             [
@@ -142,7 +80,7 @@ def test_both_formats_and_their_duplicates(broker: Mosquitto, tmp_path: Path) ->
             ],
         )
         eventually(lambda: receive.count() == 5)
-        assert receive.stop() == {"messages": 4, "readings": 7, "stored": 5, "duplicates": 2, "invalid": 0}
+        assert receive.stop() == {"messages": 4, "readings": 7, "stored": 5, "duplicates": 2}
         assert receive.rows("SELECT * FROM reading WHERE seq IN (1, 5) ORDER BY seq") == [
             *[("box", EPOCH, 1, "air", "sds", 1795446245123456000, "synced", '{"pm2_5":12.3,"number":1}', '["pm2_5"]')],
             *[("box", EPOCH, 5, "air", "sds", 1700000000123456789, "unsynced", '{"number":5}', None)],
@@ -150,21 +88,21 @@ def test_both_formats_and_their_duplicates(broker: Mosquitto, tmp_path: Path) ->
 
 
 def test_the_state_of_a_collector_is_no_reading(broker: Mosquitto, tmp_path: Path) -> None:
-    with receiving(broker, tmp_path) as receive:
+    with subscribed(broker, tmp_path) as receive:
         publish(broker, [("edge/box/status", b'{"state":"online","since":1}', None), (TOPIC, single(1), None)])
         eventually(lambda: receive.count() == 1)
-        assert receive.stop() == {"messages": 2, "readings": 1, "stored": 1, "duplicates": 0, "invalid": 0}
+        assert receive.stop() == {"messages": 2, "readings": 1, "stored": 1}
         assert receive.says("edge/box/status: online")
 
 
 def test_garbage_is_counted_acknowledged_and_told_once(broker: Mosquitto, tmp_path: Path) -> None:
     garbage = [b"", b"rubbish", b"{}", b"x\x9c\x00", batch(1, 2)[:-8], single(1, id="box/1"), b"[" * 100_000]
-    with receiving(broker, tmp_path, "--window", "2") as receive:
+    with subscribed(broker, tmp_path, "--window", "2") as receive:
         # Were one of them not acknowledged, a window of 2 would soon be shut.
         publish(broker, [*((TOPIC, body, None) for body in garbage), (TOPIC, single(1), None)])
         eventually(lambda: receive.count() == 1)
         assert receive.stop()["invalid"] == len(garbage)
-        assert receive.output.read_text().count("no readings in") == 1
+        assert receive.said().count("no readings in") == 1
 
 
 def test_a_zip_bomb_is_refused_without_being_unfolded(broker: Mosquitto, tmp_path: Path) -> None:
@@ -172,27 +110,24 @@ def test_a_zip_bomb_is_refused_without_being_unfolded(broker: Mosquitto, tmp_pat
     plain = zlib.decompress(batch(1, 1))
     bomb = b"".join([deflater.compress(plain), *(deflater.compress(b" " * 2**20) for _ in range(512))])
     bomb += deflater.flush()
-    with receiving(broker, tmp_path) as receive:
+    with subscribed(broker, tmp_path) as receive:
         publish(broker, [("edge/box/readings", bomb, BATCH_TYPE), (TOPIC, single(2), None)])
         eventually(lambda: receive.count() == 1)
-        status = Path(f"/proc/{receive.process.pid}/status").read_text()
-        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert peak is not None
-        assert int(peak[1]) < 250 * 1024
+        assert receive.peak() < 250 * 2**20
         assert receive.stop()["invalid"] == 1
         assert receive.rows() == [(2,)]
 
 
 def test_sigkill_in_mid_stream_stores_each_reading_once(broker: Mosquitto, tmp_path: Path) -> None:
     total = 6000
-    with receiving(broker, tmp_path) as receive:
+    with subscribed(broker, tmp_path) as receive:
         sending = subprocess.Popen([sys.executable, "-c", _SENDER, str(broker.port), str(total), EPOCH])
         try:
             for share in (0.2, 0.4, 0.6):
                 eventually(lambda share=share, receive=receive: receive.count() > share * total)  # type: ignore[misc]
                 os.kill(receive.process.pid, signal.SIGKILL)
                 receive.process.wait()
-                receive = Receive(broker, tmp_path)
+                receive = Receive(tmp_path, "--url", broker.url)
             assert sending.wait(60) == 0
             eventually(lambda: receive.count() == total)
             receive.stop()
@@ -200,8 +135,7 @@ def test_sigkill_in_mid_stream_stores_each_reading_once(broker: Mosquitto, tmp_p
         finally:
             sending.kill()
             sending.wait()
-            receive.process.kill()
-            receive.process.wait()
+            receive.end()
 
 
 _SENDER = f"""
@@ -221,27 +155,26 @@ def test_nothing_is_acknowledged_that_is_not_committed(broker: Mosquitto, tmp_pa
     """While another process holds the database's write lock nothing can be committed, so nothing may be
     acknowledged: killed then, the receiver gets every message again."""
     with (
-        receiving(broker, tmp_path) as receive,
+        subscribed(broker, tmp_path) as receive,
         closing(sqlite3.connect(receive.database, isolation_level=None)) as blocker,
     ):
         blocker.execute("BEGIN IMMEDIATE")
         publish(broker, [(TOPIC, single(seq), None) for seq in range(1, 51)])
         time.sleep(0.5)
         assert receive.count() == 0
-        receive.process.kill()
-        receive.process.wait()
-    with receiving(broker, tmp_path) as receive:
+        receive.end()
+    with subscribed(broker, tmp_path) as receive:
         assert receive.says("session resumed")
         eventually(lambda: receive.count() == 50)
         assert receive.stop()["stored"] == 50
 
 
 def test_it_waits_for_a_broker_that_is_away(broker: Mosquitto, tmp_path: Path) -> None:
-    with receiving(broker, tmp_path) as receive:
+    with subscribed(broker, tmp_path) as receive:
         broker.stop()
         eventually(lambda: receive.says("connection refused"))
         broker.start()
-        eventually(lambda: receive.output.read_text().count("connected to") == 2)
+        eventually(lambda: receive.said().count("connected to") == 2)
         publish(broker, [(TOPIC, single(1), None)])
         eventually(lambda: receive.count() == 1)
         receive.stop()
@@ -249,13 +182,12 @@ def test_it_waits_for_a_broker_that_is_away(broker: Mosquitto, tmp_path: Path) -
 
 def test_it_stops_also_while_the_broker_is_away(broker: Mosquitto, tmp_path: Path) -> None:
     broker.stop()
-    receive = Receive(broker, tmp_path)
+    receive = Receive(tmp_path, "--url", broker.url)
     try:
         eventually(lambda: receive.says("trying again"))
-        assert receive.stop()["messages"] == 0
+        assert receive.stop() == {}
     finally:
-        receive.process.kill()
-        receive.process.wait()
+        receive.end()
 
 
 @pytest.mark.parametrize(
@@ -280,7 +212,7 @@ def test_wrong_arguments(arguments: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_a_database_of_another_program(broker: Mosquitto, tmp_path: Path) -> None:
     (tmp_path / "received.sqlite3").write_bytes(b"not a database, whatever its name says" * 100)
-    receive = Receive(broker, tmp_path)
+    receive = Receive(tmp_path, "--url", broker.url)
     assert receive.process.wait(30) == 1
     assert receive.says("not a database; nothing is acknowledged")
 
@@ -308,10 +240,15 @@ class TestPayload:
         "reading",
         [{"seq": 0}, {"seq": 2**63}, {"seq": 10**30}, {"time_ns": 10**30}, {"fields": None}],
     )
-    def test_a_batch_with_one_wrong_reading_is_wrong(self, reading: dict[str, Any]) -> None:
-        good = msgspec.json.decode(zlib.decompress(batch(1, 2)))["readings"]
-        with pytest.raises(payload.UNREADABLE):
+    def test_a_batch_with_one_wrong_reading_is_wrong_and_names_it(self, reading: dict[str, Any]) -> None:
+        good = msgspec.json.decode(plain_batch(1, 2))["readings"]
+        with pytest.raises(payload.UNREADABLE, match=r"\$\.readings\[1\]"):
             payload.rows(Publish(TOPIC, batch(1, 2, readings=[good[0], good[1] | reading])))
+
+    @pytest.mark.parametrize("bounds", [{"first_seq": 2}, {"last_seq": 4}, {"last_seq": 2}, {"readings": []}])
+    def test_a_batch_that_is_not_from_first_to_last(self, bounds: dict[str, Any]) -> None:
+        with pytest.raises(payload.UNREADABLE):
+            payload.rows(Publish(TOPIC, batch(1, 3, **bounds)))
 
     def test_a_collector_may_have_slashes_in_its_id(self) -> None:
         [row] = payload.rows(Publish(TOPIC, single(7, id=f"a/b/{EPOCH}/7", collector="a/b")))

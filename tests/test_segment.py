@@ -52,6 +52,22 @@ def test_halves_cover_everything_down_to_single_readings(count: int) -> None:
     assert sorted(singles) == list(range(100, 100 + count))
 
 
+@given(st.integers(1, 500), st.data())
+def test_what_is_left_of_a_split_goes_out_as_the_same_pieces(count: int, data: st.DataObject) -> None:
+    segment = Segment(1, "e", 1, count, Regime("b", 0, True), b"")
+    lo = data.draw(st.integers(0, count - 1))
+    hi = data.draw(st.integers(lo + 1, count))
+    pieces = Part(segment, lo, hi).within_halves()
+    assert [at for piece in pieces for at in range(piece.lo, piece.hi)] == list(range(lo, hi))
+    made, undivided = set(), [Part(segment, 0, count)]
+    while undivided:
+        part = undivided.pop()
+        made.add(part)
+        undivided += part.halves() if part.hi - part.lo > 1 else ()
+    assert made.issuperset(pieces)
+    assert Part(segment, 0, count).within_halves() == [Part(segment, 0, count)]
+
+
 def test_times_are_utc_to_the_microsecond() -> None:
     assert rfc3339(1_763_910_245_123_456_789) == "2025-11-23T15:04:05.123456Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000000Z"

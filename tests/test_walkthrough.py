@@ -17,6 +17,7 @@ from collector.config.model import SpoolSection
 from collector.delivery import SinkDelivery
 from collector.intake import SourceIntake
 from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.connector import Connector
 from collector.mqtt.packets import Publish
 from collector.profiles import builtin_folder, load
 from collector.reading import Decoded
@@ -64,7 +65,8 @@ async def test_from_wire_to_cloud(broker: Mosquitto, tmp_path: Path, monkeypatch
 
     # A sink delivers (collector/sinks); the wiring asks the spool for segments and settles them (collector/delivery).
     options = ConnectOptions(broker.host, broker.port, "box-01234567-cloud")
-    sink = MqttSink(lambda: options, "box", "reading", "edge/{collector}/{device}/readings", "edge/box/status")
+    topic = "edge/{collector}/{device}/readings"
+    sink = MqttSink(Connector(lambda: options), "box", "reading", topic, "edge/box/status")
     delivery = SinkDelivery("cloud", sink, spool, backoff)
     delivering = asyncio.create_task(delivery.run())
     await until(lambda: delivery.state == "connected")

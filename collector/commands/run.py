@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 from collector.check import load_checked
 from collector.commands.check import DEFAULT_FILE
 from collector.errors import ConfigurationError
-
-log = logging.getLogger("edge_collector")
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,21 +31,17 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=loaded.configuration.log.level.upper(),
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        stream=sys.stderr,
-    )
-    # The database library logs every call at debug level.
-    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
-    for warning in loaded.warnings:
-        log.warning("%s", warning)
-
     os.umask(0o077)
 
     import uvloop
 
     from collector import daemon
+    from collector.log import events
+    from collector.log.setup import logging_to_stderr
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(daemon.run(loaded))
+    section = loaded.configuration.log
+    with logging_to_stderr("auto" if section.format == "auto" else "json", section.level):
+        for warning in loaded.warnings:
+            events.CONFIG_WARNING.log("%s", warning)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(daemon.run(loaded))

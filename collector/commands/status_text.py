@@ -45,6 +45,9 @@ def summary(report: Report) -> Iterator[str]:
         for name, part in parts.items():
             if part.last_error:
                 yield f"last error of {kind} {name}: {part.last_error}"
+    for name, sink in report.sinks.items():
+        if sink.note:
+            yield f"sink {name}: {sink.note}"
 
 
 def sources_table(report: Report) -> Table:
@@ -105,7 +108,7 @@ def what_to_do(report: Report) -> Iterator[str]:
 def _about_source(name: str, source: SourceReport) -> Iterator[str]:
     if source.attempted and not source.connected:
         yield f"source {name} is {source.state}, tried again by itself: {source.last_error or 'no reason known'}"
-    refused = sum(source.invalid.values())
+    refused = sum(count for reason, count in source.invalid.items() if reason != "retained")
     if refused > 10 and refused > source.readings / 10:
         yield (
             f"source {name} refuses many frames ({counts(source.invalid)}): "

@@ -1,6 +1,8 @@
 """The configuration's files: the named one, then `conf.d/*.toml` beside it, merged key by key."""
 
+import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +55,10 @@ def _drop_ins(folder: Path, findings: Findings) -> list[Path]:
 
 def _text(path: Path, name: str, findings: Findings) -> str | None:
     try:
-        with path.open("rb") as file:
+        # Without O_NONBLOCK a FIFO in the file's place would hold the start-up for ever.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("it is no regular file")
             data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         findings.unreadable(name, f"no such file in {path.parent}; write it, or name another one with -c")

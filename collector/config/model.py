@@ -25,9 +25,14 @@ Keepalive = Annotated[Duration, _between(Duration.parse("1s"), Duration.parse("6
 Expiry = Annotated[Duration, _between(Duration.parse("1s"), Duration.parse("36500d"))]
 Payload = Annotated[Size, _between(Size.parse("1 B"), Size.parse("255 MiB"))]
 """An MQTT packet ends at 256 MiB."""
+Patience = Annotated[Duration, _between(Duration.parse("100ms"), Duration.parse("10m"))]
+FileSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
+FileAge = Annotated[Duration, _between(Duration.parse("1m"), Duration.parse("3650d"))]
 SpoolSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
 Wait = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("1h"))]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+MqttVersion = Literal["auto", "5", "3.1.1"]
+"""auto: 5, and 3.1.1 where the broker refuses that."""
 Baudrate = Annotated[int, Meta(ge=50, le=4_000_000)]
 
 
@@ -75,22 +80,33 @@ class SerialSource(Section, frozen=True, kw_only=True, tag="serial"):
     time_field: Text | None = None
     time_unit: TimeUnit = "s"
     device_field: Text | None = None
+    columns: list[Text] | None = None
+    """Of lines of values; None: what the profile says. Empty: c0, c1, ..."""
+    column_units: dict[str, Text] | None = None
+    separator: Text | None = None
+    """`tab` and `space` by their names."""
     backoff: BackoffRange = BackoffRange()
 
 
 class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     url: Text
+    protocol: MqttVersion = "auto"
     topics: Annotated[list[Text], Meta(min_length=1)]
     profile: Text
     username: Text | None = None
     password_file: Text | None = None
     window: Annotated[int, Meta(ge=1, le=65535)] = 1000
-    """Unacknowledged messages the broker may hand over (MQTT's Receive Maximum)."""
+    """Unacknowledged messages the broker may hand over (MQTT 5's Receive Maximum; on 3.1.1 it has its own limit)."""
     qos: Literal[0, 1] = 1
     device: Text | None = None
     time_field: Text | None = None
     time_unit: TimeUnit = "s"
     device_field: Text | None = None
+    columns: list[Text] | None = None
+    """Of lines of values; None: what the profile says. Empty: c0, c1, ..."""
+    column_units: dict[str, Text] | None = None
+    separator: Text | None = None
+    """`tab` and `space` by their names."""
     max_payload: Payload = Size(256 * 1024)
     keepalive: Keepalive = Duration(30.0)
     session_expiry: Expiry = Duration(7 * 86400.0)
@@ -106,6 +122,7 @@ class HostSource(Section, frozen=True, kw_only=True, tag="host"):
 class MqttSink(Tls, frozen=True, kw_only=True, tag="mqtt"):
     url: Text | None = None
     urls: Annotated[list[Text], Meta(min_length=1)] | None = None
+    protocol: MqttVersion = "auto"
     format: Literal["reading", "batch"] = "reading"
     topic: Text | None = None
     """None: edge/{collector}/{device}/readings, for batches edge/{collector}/readings."""
@@ -119,6 +136,28 @@ class MqttSink(Tls, frozen=True, kw_only=True, tag="mqtt"):
         if self.topic is not None:
             return self.topic
         return "edge/{collector}/readings" if self.format == "batch" else "edge/{collector}/{device}/readings"
+
+
+class HttpSink(Tls, frozen=True, kw_only=True, tag="http"):
+    url: Text | None = None
+    urls: Annotated[list[Text], Meta(min_length=1)] | None = None
+    token_file: Text | None = None
+    """Sent as `Authorization: Bearer ...`."""
+    header: Text | None = None
+    """The name of a header that takes what header_file holds."""
+    header_file: Text | None = None
+    proxy: Text | None = None
+    timeout: Patience = Duration(30.0)
+    backoff: BackoffRange = BackoffRange()
+
+
+class FileSink(Section, frozen=True, kw_only=True, tag="file"):
+    path: Path
+    max_bytes: FileSize = Size(64 * 1024 * 1024)
+    max_age: FileAge | None = None
+    keep: Annotated[int, Meta(ge=1, le=1000)] = 5
+    """Full files beside the one that is written; rotation deletes the oldest."""
+    backoff: BackoffRange = BackoffRange()
 
 
 class StatusSection(Section, frozen=True, kw_only=True):
@@ -136,7 +175,7 @@ class SandboxSection(Section, frozen=True, kw_only=True):
 
 
 Source = SerialSource | MqttSource | HostSource
-Sink = MqttSink
+Sink = MqttSink | HttpSink | FileSink
 
 
 class Configuration(Section, frozen=True, kw_only=True):
@@ -165,13 +204,13 @@ def _always(value: object) -> bool:
 NOT_BUILT_KEYS = (
     NotBuilt("spool.when_full", lambda value: value == "reject-new", "the oldest readings are dropped"),
     NotBuilt("spool.clock_wait", _always, "delivery does not wait for the clock"),
-    NotBuilt("log.format", lambda value: value != "auto", '"auto" is in force'),
+    NotBuilt("log.format", lambda value: value == "gelf", '"json" is in force'),
     NotBuilt("sandbox.mode", _always, "no sandbox is in force"),
     NotBuilt("sinks.*.urls", lambda value: len(value) > 1, "only the first is used"),
 )
 
 NOT_BUILT_TYPES: dict[str, tuple[str, ...]] = {
     "sources": ("modbus",),
-    "sinks": ("http", "influxdb", "nats", "file"),
+    "sinks": ("influxdb", "nats"),
 }
 """By table. A type is an error, not a warning: a source that stays silent would look like a working one."""

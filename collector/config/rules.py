@@ -11,7 +11,9 @@ from collector.config.model import (
     NOT_BUILT_KEYS,
     BackoffRange,
     Configuration,
+    FileSink,
     HostSource,
+    HttpSink,
     MqttSink,
     MqttSource,
     SerialSource,
@@ -23,6 +25,11 @@ from collector.config.model import (
 
 _STOCK_NAMES = {"raspberrypi", "localhost", "debian", "raspbian", "ubuntu", "armbian", "dietpi"}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OWN_HEADERS = {
+    *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect"),
+    *("host", "idempotency-key", "transfer-encoding"),
+}
 _SERIAL_LATER = ("usb:", "socket://", "rfc2217://")
 
 
@@ -36,6 +43,7 @@ def judge(configuration: Configuration, tables: dict[str, Any], findings: Findin
     _ports(configuration, findings)
     for name, sink in configuration.sinks.items():
         _sink(sink, ("sinks", name), findings)
+    _files(configuration, findings)
     _status(configuration.status, findings)
 
 
@@ -132,12 +140,49 @@ def _device(template: str, topics: Sequence[str], key: Key, findings: Findings) 
 
 def _sink(sink: Sink, key: Key, findings: Findings) -> None:
     _backoff(sink.backoff, key, findings)
+    match sink:
+        case MqttSink():
+            _urls(sink, "the broker's address, such as mqtts://broker.example:8883", key, findings)
+            if sink.topic is not None:
+                _topic(sink, sink.topic, (*key, "topic"), findings)
+        case HttpSink():
+            _urls(sink, "the server's address, such as https://ingest.example/readings", key, findings)
+            _header(sink, key, findings)
+        case FileSink():
+            if not sink.path.is_absolute():
+                findings.mistake((*key, "path"), "is relative; give an absolute path")
+
+
+def _urls(sink: MqttSink | HttpSink, wanted: str, key: Key, findings: Findings) -> None:
     if sink.url is None and sink.urls is None:
-        findings.mistake((*key, "url"), "missing; give the broker's address, such as mqtts://broker.example:8883")
+        findings.mistake((*key, "url"), f"missing; give {wanted}")
     elif sink.url is not None and sink.urls is not None:
         findings.mistake((*key, "urls"), "stands beside url; keep one of the two")
-    if sink.topic is not None:
-        _topic(sink, sink.topic, (*key, "topic"), findings)
+
+
+def _header(sink: HttpSink, key: Key, findings: Findings) -> None:
+    if sink.header is None:
+        if sink.header_file is not None:
+            findings.mistake((*key, "header_file"), 'needs a header beside it; add one, such as "X-Api-Key"')
+        return
+    if sink.header_file is None:
+        findings.mistake((*key, "header"), "needs a header_file beside it; add one")
+    if not _HEADER.fullmatch(sink.header):
+        findings.mistake((*key, "header"), f"{quoted(sink.header)} is no header's name; give one such as X-Api-Key")
+    elif sink.header.lower() in _OWN_HEADERS:
+        findings.mistake((*key, "header"), f"{quoted(sink.header)} is set by the collector itself; choose another")
+    elif sink.header.lower() == "authorization" and sink.token_file is not None:
+        findings.mistake((*key, "header"), "is what token_file sets already; keep one of the two")
+
+
+def _files(configuration: Configuration, findings: Findings) -> None:
+    taken: dict[str, str] = {}
+    for name, sink in configuration.sinks.items():
+        if isinstance(sink, FileSink):
+            first = taken.setdefault(str(sink.path), name)
+            if first != name:
+                fault = f"{quoted(str(sink.path))} is written by sink {quoted(first)} already"
+                findings.mistake(("sinks", name, "path"), f"{fault}; one file, one sink")
 
 
 def _topic(sink: MqttSink, template: str, key: Key, findings: Findings) -> None:

@@ -28,6 +28,15 @@ def read_secret(name: str, *, base: Path) -> bytes:
     return secret
 
 
+def read_header_value(name: str, *, base: Path) -> str:
+    """A secret that goes into an HTTP header: nothing in it may end the line there."""
+    secret = read_secret(name, base=base)
+    if secret != secret.strip() or not all(0x20 <= byte < 0x7F for byte in secret):
+        fault = "holds more than one line of plain characters; write only the secret into it"
+        raise ConfigurationError([f"{locate(name, base=base)} {fault}"])
+    return secret.decode("ascii")
+
+
 def read_regular_file(path: Path, *, limit: int) -> bytes:
     """Raises ConfigurationError, one line that names the file and what to do."""
     try:

@@ -49,6 +49,8 @@ def _value(value: Any) -> str:
         return _string(_without_userinfo(str(value)))
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_string(key)} = {_value(item)}' for key, item in value.items())} }}"
     if isinstance(value, Section):
         return f"{{ {', '.join(f'{key} = {_value(item)}' for key, item in _items(value))} }}"
     return json.dumps(value)

@@ -65,9 +65,12 @@ class Play:
             self._started, self._begun = time.monotonic(), True
             self._event(f"all is connected; the daemon's figures: {stage.status_url}")
             devices = [background.create_task(device.run()) for device in (self._sensor, self._meters)]
-            await self._act()
-            self._sensor.stop()
-            self._meters.stop()
+            try:
+                await self._act()
+            finally:
+                # Also when interrupted: before Python 3.12 a cancellation can get lost inside wait_for.
+                self._sensor.stop()
+                self._meters.stop()
             await asyncio.wait(devices)
             self._event("devices stopped")
             drained = await self._drain()

@@ -84,7 +84,7 @@ class Stage:
                 status=self._status_port,
             )
         )
-        python = [sys.executable, "-m", "collector"]
+        python = [sys.executable, "-P", "-m", "collector"]
         receive = [*python, "receive", "--url", f"mqtt://127.0.0.1:{self._cloud_port}", "--db", str(self.database)]
         self._local = self._broker("local-broker", mosquitto, self.local_port)
         self._cloud = self._broker("cloud-broker", mosquitto, self._cloud_port)

@@ -1,4 +1,4 @@
-"""The way to a session: network, TLS, CONNECT and the broker's answer."""
+"""The way to a session: network, TLS, WebSocket, CONNECT and the broker's answer."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from collector.mqtt.address import Address
 from collector.mqtt.decode import Decoder
 from collector.mqtt.dial import dial
 from collector.mqtt.errors import SessionError
-from collector.mqtt.packets import Connect, Will
+from collector.mqtt.packets import VERSION_5, Connect, Will
 from collector.mqtt.session import OnPublish, Session
 
 
@@ -24,6 +24,9 @@ class ConnectOptions:
     port: int
     client_id: str
     ssl: SSLContext | None = None
+    path: str | None = None
+    """The broker's WebSocket on that host; None where MQTT is spoken right away."""
+    version: int = VERSION_5
     username: str | None = None
     password: bytes | None = field(default=None, repr=False)
     clean_start: bool = True
@@ -43,7 +46,7 @@ async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
     session re-sends may come before this function has returned.
     """
     loop = asyncio.get_running_loop()
-    address = Address(options.host, options.port, options.ssl is not None)
+    address = Address(options.host, options.port, options.ssl is not None, options.path)
     deadline = loop.time() + options.connect_timeout
     packet = Connect(
         client_id=options.client_id,
@@ -56,20 +59,37 @@ async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
         receive_maximum=options.receive_maximum,
         maximum_packet_size=options.maximum_packet_size,
     )
-    decoder = Decoder(maximum_packet_size=options.maximum_packet_size, max_payload=options.max_payload)
-    session = await dial(
-        lambda: Session(address, packet, decoder, on_publish, options.connect_timeout),
-        address,
-        options.ssl,
-        user_timeout=1.5 * options.keepalive,
-        timeout=options.connect_timeout,
+    decoder = Decoder(
+        maximum_packet_size=options.maximum_packet_size, max_payload=options.max_payload, version=options.version
     )
+
+    def session_of() -> Session:
+        return Session(address, packet, decoder, on_publish, options.connect_timeout, options.version)
+
+    user_timeout = 1.5 * options.keepalive
+    if address.path is None:
+        session = await dial(
+            session_of, address, options.ssl, user_timeout=user_timeout, timeout=options.connect_timeout
+        )
+    else:
+        # Here, because aiohttp weighs several megabytes.
+        from collector.mqtt import websocket_dial
+
+        session = await websocket_dial.dial(
+            session_of,
+            address,
+            options.ssl,
+            largest=options.maximum_packet_size,
+            user_timeout=user_timeout,
+            timeout=options.connect_timeout,
+        )
     try:
         async with asyncio.timeout_at(deadline):
             await session.opened
     except TimeoutError:
         session.abort()
-        raise SessionError(f"{address}: no CONNACK within {options.connect_timeout:g} s") from None
+        waited = f"{options.connect_timeout:g} s"
+        raise SessionError(f"{address}: no CONNACK within {waited}", unanswered=True) from None
     except BaseException:
         session.abort()
         raise

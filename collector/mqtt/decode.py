@@ -192,7 +192,8 @@ class Decoder:
             raise ProtocolError("a wildcard in a topic name [MQTT-3.3.2-2]", reason.TOPIC_NAME_INVALID)
         if len(self._topics) >= TOPICS_REMEMBERED:
             self._topics.clear()
-        self._topics[raw] = topic
+        if len(raw) <= 256:
+            self._topics[raw] = topic
         return topic
 
     def _other(self, kind: int, data: bytes, at: int, end: int) -> Packet:
@@ -267,7 +268,8 @@ def _connack(data: bytes, at: int, end: int, version: int) -> Connack:
         raise ProtocolError("CONNACK flags that cannot be [MQTT-3.2.2-1], [MQTT-3.2.2-6]")
     at += 2
     found = NO_PROPERTIES
-    if version == VERSION_5:
+    # A refusal without properties is that of a broker which does not know MQTT 5 (3.1.1 §3.2.2.3).
+    if version == VERSION_5 and (at < end or not code):
         found, at = properties.read(data, at, end, CONNACK)
     elif (mapped := reason.CONNACK_3_1_1.get(code)) is None:
         raise ProtocolError(f"a CONNACK return code of {code}")

@@ -25,12 +25,13 @@ class ProtocolError(CollectorError):
 class SessionError(CollectorError):
     """A connection could not be made, or was lost. One line: which broker, what, why.
 
-    `reason_code` is the broker's own where it gave one.
+    `reason_code` is the broker's own where it gave one; `unanswered`: not a word came in answer to CONNECT.
     """
 
-    def __init__(self, message: str, reason_code: int | None = None) -> None:
+    def __init__(self, message: str, reason_code: int | None = None, *, unanswered: bool = False) -> None:
         super().__init__(message)
         self.reason_code = reason_code
+        self.unanswered = unanswered
 
     @property
     def not_authorised(self) -> bool:

@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from collector.mqtt import encode, reason
-from collector.mqtt.packets import Connack, Message
+from collector.mqtt.packets import VERSION_5, Connack, Message
 
 WINDOW_LIMIT: Final = 32_768
 """Half of all packet ids, so that a free one is found at once whatever Receive Maximum allows."""
+
+WINDOW_3_1_1: Final = 100
+"""On 3.1.1 a broker does not say what it takes. This is the least that is documented: AWS IoT Core's quota of
+unacknowledged messages a client."""
 
 
 class Batch:
@@ -35,8 +39,9 @@ class Batch:
 class Outbox:
     """Messages leave first in, first out, at QoS 1, and only as many at a time as CONNACK allows."""
 
-    def __init__(self, connack: Connack) -> None:
-        self._window = min(connack.receive_maximum, WINDOW_LIMIT)
+    def __init__(self, connack: Connack, version: int = VERSION_5) -> None:
+        self._window = min(connack.receive_maximum, WINDOW_LIMIT if version == VERSION_5 else WINDOW_3_1_1)
+        self._version = version
         self._maximum_packet_size = connack.maximum_packet_size
         self._maximum_qos = connack.maximum_qos
         self._retain_available = connack.retain_available
@@ -78,7 +83,7 @@ class Outbox:
         code = 0
         packet = b""
         try:
-            packet = encode.publish(message, packet_id)
+            packet = encode.publish(message, packet_id, version=self._version)
         except ValueError:
             code = reason.TOPIC_NAME_INVALID
         if self._maximum_qos < 1:

@@ -1,4 +1,4 @@
-"""One network connection to a broker, from CONNECT to its end. MQTT 5, QoS 0 and 1."""
+"""One network connection to a broker, from CONNECT to its end. MQTT 5 and 3.1.1, QoS 0 and 1."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,12 @@ from typing import Final, cast
 from collector.mqtt import encode, reason
 from collector.mqtt.address import Address
 from collector.mqtt.decode import Decoder
-from collector.mqtt.dial import describe
 from collector.mqtt.errors import ProtocolError, SessionError
-from collector.mqtt.keepalive import PATIENCE, Keepalive
+from collector.mqtt.faults import describe
+from collector.mqtt.heartbeat import Heartbeat
 from collector.mqtt.outbox import Batch, Outbox
 from collector.mqtt.packets import (
+    VERSION_5,
     Connack,
     Connect,
     Disconnect,
@@ -23,6 +24,7 @@ from collector.mqtt.packets import (
     Suback,
     Unsuback,
 )
+from collector.mqtt.replies import Replies
 
 WRITE_CHUNK: Final = 64 * 1024
 """Bytes of PUBLISH packets handed to the transport at once, between looks at its back-pressure."""
@@ -48,25 +50,25 @@ class Session(asyncio.Protocol):
         decoder: Decoder,
         on_publish: OnPublish,
         answer_timeout: float,
+        version: int = VERSION_5,
     ) -> None:
+        """`version` is the protocol level that `connect` is sent in and `decoder` reads."""
         self._loop = asyncio.get_running_loop()
-        self._address = address
+        self.address = address
         self._connect = connect
         self._decoder = decoder
         self._on_publish = on_publish
-        self._answer_timeout = answer_timeout
+        self.version = version
         self._transport: asyncio.Transport
         # Until CONNACK tells how many, no message may leave.
-        self._outbox = Outbox(Connack(session_present=False, reason_code=0, receive_maximum=0))
+        self._outbox = Outbox(Connack(session_present=False, reason_code=0, receive_maximum=0), version)
         self.opened: asyncio.Future[None] = self._loop.create_future()
         """Done when CONNACK has come; failed with SessionError when it refused us, or nothing came."""
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._replies: dict[int, asyncio.Future[list[int]]] = {}
-        self._keepalive = Keepalive(connect.keepalive, self._loop.time())
-        self._timer: asyncio.TimerHandle | None = None
+        self._replies = Replies(address, answer_timeout)
+        self._heartbeat = Heartbeat(connect.keepalive, ping=self._ping, dead=self._unanswered)
         self._ended = False
         self._writable = True
-        self._reading = True
         self.lost = self._loop.create_future()
         self.stray_pubacks = 0
         """PUBACKs for no message in flight: unknown ids, duplicates. Ignored."""
@@ -76,17 +78,24 @@ class Session(asyncio.Protocol):
     async def subscribe(self, filters: Sequence[tuple[str, int]], *, retain_handling: int = 1) -> list[int]:
         """A SUBACK reason code per (filter, QoS 0 or 1): the QoS granted, or a refusal from 0x80 on.
 
-        Retain handling 1 brings retained messages only where the subscription is new (MQTT 5 §3.8.3.1).
-        Raises SessionError when no SUBACK comes, ValueError for a filter that has no MQTT encoding.
+        Retain handling 1 brings retained messages only where the subscription is new (MQTT 5 §3.8.3.1); on
+        3.1.1 they come every time. Raises SessionError when no SUBACK comes, ValueError for a filter that has
+        no MQTT encoding.
         """
-        return await self._request(
-            lambda packet_id: encode.subscribe(packet_id, filters, retain_handling=retain_handling),
-            len(filters),
-        )
+
+        def packet(packet_id: int) -> bytes:
+            return encode.subscribe(packet_id, filters, retain_handling=retain_handling, version=self.version)
+
+        return await self._request(packet, len(filters))
 
     async def unsubscribe(self, filters: Sequence[str]) -> list[int]:
         """An UNSUBACK reason code per filter. Raises like `subscribe`."""
-        return await self._request(lambda packet_id: encode.unsubscribe(packet_id, filters), len(filters))
+        # The UNSUBACK of 3.1.1 has none; it cannot refuse.
+        answers = len(filters) if self.version == VERSION_5 else 0
+        codes = await self._request(
+            lambda packet_id: encode.unsubscribe(packet_id, filters, version=self.version), answers
+        )
+        return codes or [reason.SUCCESS] * len(filters)
 
     def acknowledge(self, packet_ids: Iterable[int]) -> None:
         """PUBACKs in the order given, which must be that of arrival [MQTT-4.6.0-2]; nothing once lost."""
@@ -98,6 +107,7 @@ class Session(asyncio.Protocol):
 
         QoS 1. Calls that overlap go out first come, first served. What the broker would have to refuse is
         not sent and gets its code from us: 0x90 no topic name, 0x95 too large, 0x9A no retain, 0x9B no QoS 1.
+        On 3.1.1 a broker cannot say no: success is all it ever answers, whatever it does with the message.
         """
         done = asyncio.Event()
         batch = Batch(messages, done.set)
@@ -114,22 +124,22 @@ class Session(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Lets what the broker sends wait in the socket. Idempotent."""
-        if self._reading and not self._ended:
-            self._reading = False
+        if not self._heartbeat.deaf and not self._ended:
+            self._heartbeat.deaf = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Idempotent. Silence of the broker counts from here."""
-        if not self._reading:
-            self._reading = True
-            self._keepalive.heard(self._loop.time())
+        if self._heartbeat.deaf:
+            self._heartbeat.deaf = False
+            self._heartbeat.heard()
             if not self._transport.is_closing():
                 self._transport.resume_reading()
 
     async def close(self, reason_code: int = 0) -> None:
         """DISCONNECT, then the end of the connection; with 0x04 the broker sends the will. Idempotent."""
         if not self._ended:
-            self._write(encode.disconnect(reason_code))
+            self._say_goodbye(reason_code)
             self._end(None)
             # The broker closes. Closing first, with unread bytes in the socket, would send a reset that
             # may overtake our DISCONNECT.
@@ -153,12 +163,12 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._write(encode.connect(self._connect))
+        self._write(encode.connect(self._connect, self.version))
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        self._keepalive.heard(self._loop.time())
+        self._heartbeat.heard()
         try:
             self._dispatch(self._decoder.feed(data))
         except ProtocolError as error:
@@ -168,8 +178,8 @@ class Session(asyncio.Protocol):
                 error = earlier
             if self._ended:
                 return
-            self._write(encode.disconnect(error.reason_code))
-            self._end(SessionError(f"{self._address}: the broker broke the protocol: {error}", error.reason_code))
+            self._say_goodbye(error.reason_code)
+            self._end(SessionError(f"{self.address}: the broker broke the protocol: {error}", error.reason_code))
             self._transport.close()
 
     def pause_writing(self) -> None:
@@ -180,7 +190,8 @@ class Session(asyncio.Protocol):
         self._pump()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(SessionError(f"{self._address}: {describe(exc)}"))
+        unanswered = not self.opened.done() and (exc is None or isinstance(exc, ConnectionError))
+        self._end(SessionError(f"{self.address}: {describe(exc)}", unanswered=unanswered))
         self._closed.set_result(None)
 
     # What follows from it
@@ -202,9 +213,7 @@ class Session(asyncio.Protocol):
             elif type(packet) is Puback:
                 self.stray_pubacks += not acknowledge(packet.packet_id, packet.reason_code)
             elif type(packet) is Suback or type(packet) is Unsuback:
-                reply = self._replies.get(packet.packet_id)
-                if reply is not None and not reply.done():
-                    reply.set_result(packet.reason_codes)
+                self._replies.arrived(packet.packet_id, packet.reason_codes)
             elif type(packet) is Disconnect:
                 ended = packet
                 break
@@ -214,7 +223,7 @@ class Session(asyncio.Protocol):
             self._on_publish(publishes)
         if ended is not None:
             why = f"the broker ended the connection: {_reason(ended.reason_code, ended.reason_string)}"
-            self._end(SessionError(f"{self._address}: {why}", ended.reason_code))
+            self._end(SessionError(f"{self.address}: {why}", ended.reason_code))
             self._transport.close()
         else:
             self._pump()
@@ -223,16 +232,14 @@ class Session(asyncio.Protocol):
         if type(packet) is not Connack:
             raise ProtocolError(f"{type(packet).__name__.upper()} ahead of CONNACK", reason.PROTOCOL_ERROR)
         self.connack = packet
-        self._outbox = Outbox(packet)
+        self._outbox = Outbox(packet, self.version)
         if packet.reason_code:
             why = f"the broker refused the connection: {_reason(packet.reason_code, packet.reason_string)}"
-            self._end(SessionError(f"{self._address}: {why}", packet.reason_code))
+            self._end(SessionError(f"{self.address}: {why}", packet.reason_code))
             self._transport.close()
             return
-        if packet.server_keep_alive is not None:
-            self._keepalive.interval = packet.server_keep_alive
         self.opened.set_result(None)
-        self._tick()
+        self._heartbeat.start(packet.server_keep_alive)
 
     def _pump(self) -> None:
         """Sends what Receive Maximum and the transport let through."""
@@ -240,60 +247,43 @@ class Session(asyncio.Protocol):
             self._write(data)
 
     def _write(self, data: bytes) -> None:
-        self._keepalive.sent(self._loop.time())
+        self._heartbeat.sent()
         self._transport.write(data)
+
+    def _say_goodbye(self, reason_code: int) -> None:
+        """On 3.1.1 a DISCONNECT says that all is well; anything else is said by leaving it out (§3.14)."""
+        if self.version == VERSION_5 or reason_code == reason.SUCCESS:
+            self._write(encode.disconnect(reason_code, version=self.version))
 
     async def _request(self, packet: Callable[[int], bytes], filters: int) -> list[int]:
         if self._ended:
-            raise SessionError(f"{self._address}: the connection has ended")
+            raise SessionError(f"{self.address}: the connection has ended")
         packet_id = self._outbox.reserve_id()
-        reply: asyncio.Future[list[int]] = self._loop.create_future()
-        self._replies[packet_id] = reply
         try:
-            self._write(packet(packet_id))
-            async with asyncio.timeout(self._answer_timeout):
-                codes = await reply
-        except TimeoutError:
-            waited = f"{self._answer_timeout:g} s"
-            raise SessionError(f"{self._address}: no answer to a subscription within {waited}") from None
+            with self._replies.due(packet_id) as reply:
+                self._write(packet(packet_id))
+                return await self._replies.wait(reply, filters)
         finally:
-            del self._replies[packet_id]
             self._outbox.release_id(packet_id)
-        if len(codes) != filters:
-            raise SessionError(f"{self._address}: {len(codes)} answers to {filters} topic filters")
-        return codes
 
-    def _tick(self) -> None:
-        if self._ended or not self._keepalive.interval:
-            return
-        now = self._loop.time()
-        if not self._reading:
-            # The broker's answers lie in the socket unseen: that is our silence, not its.
-            self._keepalive.heard(now)
-        if self._keepalive.expired(now):
-            waited = f"{PATIENCE * self._keepalive.interval:g} s"
-            self._end(SessionError(f"{self._address}: no answer to a ping within {waited}"))
-            self._transport.abort()
-            return
-        if self._keepalive.ping_due(now):
-            self._keepalive.pinged(now)
-            self._transport.write(encode.PINGREQ)
-        self._timer = self._loop.call_later(self._keepalive.next(now), self._tick)
+    def _ping(self) -> None:
+        self._transport.write(encode.PINGREQ)
+
+    def _unanswered(self, silence: str) -> None:
+        self._end(SessionError(f"{self.address}: {silence}"))
+        self._transport.abort()
 
     def _end(self, error: SessionError | None) -> None:
         """Settles all that waits on this connection, once."""
         if self._ended:
             return
         self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._heartbeat.stop()
         # Whoever waited for it may have been cancelled, and the future with it.
         if not self.lost.done():
             self.lost.set_result(error)
-        failure = error or SessionError(f"{self._address}: the connection has been closed")
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(failure)
+        failure = error or SessionError(f"{self.address}: the connection has been closed")
+        self._replies.fail(failure)
         self._outbox.abandon()
         if not self.opened.done():
             self.opened.set_exception(failure)

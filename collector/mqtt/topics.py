@@ -68,10 +68,13 @@ def escape_level(name: str) -> str:
     return name.translate(_ESCAPES)
 
 
+def unshared(topic_filter: str) -> str:
+    """The filter that a shared subscription is to."""
+    return topic_filter.split("/", 2)[-1] if topic_filter.startswith("$share/") else topic_filter
+
+
 def _levels(topic_filter: str) -> list[str]:
-    if topic_filter.startswith("$share/"):
-        topic_filter = topic_filter.split("/", 2)[-1]
-    return topic_filter.split("/")
+    return unshared(topic_filter).split("/")
 
 
 def _hidden(wildcard: list[str], other: list[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from collector.errors import ConfigurationError
 from collector.profiles.decode import decode
 from collector.profiles.library import parse
-from collector.profiles.payload.instant import TimeUnit
+from collector.profiles.options import Options
 from collector.profiles.profile import Profile
 from collector.profiles.table import Hex, Table, read
 
@@ -21,14 +21,6 @@ class ExpectedReading(Table, frozen=True, kw_only=True):
     device: str | None = None
     time_ns: int | None = None
     suspect: list[str] = []
-
-
-class Options(Table, frozen=True, kw_only=True):
-    """What a source would say (`Profile.with_options`)."""
-
-    time_field: str | None = None
-    time_unit: TimeUnit = "s"
-    device_field: str | None = None
 
 
 class Case(Table, frozen=True, kw_only=True):
@@ -64,10 +56,7 @@ class Case(Table, frozen=True, kw_only=True):
 
     def differences(self, profile: Profile, reads: Iterable[bytes] | None = None) -> list[str]:
         """What came out otherwise than expected, one a line; `reads` splits the same bytes differently."""
-        options = self.options
-        profile = profile.with_options(
-            time_field=options.time_field, time_unit=options.time_unit, device_field=options.device_field
-        )
+        profile = profile.with_options(self.options)
         result = decode(profile, self.reads() if reads is None else reads, self.topic)
         expected = {
             "readings": [

@@ -19,6 +19,7 @@ class Decoding(NamedTuple):
     incomplete: bool
     """The bytes ended in the middle of a frame."""
     ignored: int
+    """Frames and messages of a kind that is no reading."""
     garbage_bytes: int
 
 
@@ -28,12 +29,15 @@ def decode(profile: Profile, reads: Iterable[bytes], topic: str | None = None) -
     frames = [frame for data in reads for frame in framer.feed(data)]
     frames += framer.end()
     readings: list[Decoded] = []
+    ignored = framer.ignored
     refused, details = Counter(framer.refused), []
     incomplete = refused.pop(INCOMPLETE, 0) > 0
     for frame in frames:
         try:
-            readings += profile.decode(frame, topic)
+            decoded = profile.decode(frame, topic)
+            readings += decoded
+            ignored += not decoded
         except FrameError as error:
             refused[error.reason] += 1
             details.append(error.detail)
-    return Decoding(readings, refused, details, incomplete, framer.ignored, framer.garbage_bytes)
+    return Decoding(readings, refused, details, incomplete, ignored, framer.garbage_bytes)

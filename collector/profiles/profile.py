@@ -7,11 +7,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from collector.errors import ConfigurationError, FrameError
+from collector.profiles import topics
 from collector.profiles.checksum import Checksum
 from collector.profiles.framing import Framer, Framing
-from collector.profiles.payload import JsonPayload, Payload
-from collector.profiles.payload.instant import TimeUnit
+from collector.profiles.framing.message import MessageFraming
+from collector.profiles.options import Options
+from collector.profiles.payload import Payload, TextPayload
+from collector.profiles.payload.open import OpenPayload
 from collector.profiles.table import Table
+from collector.profiles.topics import Place, TopicRule
 from collector.reading import Decoded
 
 ID = re.compile(r"[a-z0-9][a-z0-9.-]*")
@@ -37,6 +41,8 @@ class Declaration(Table, frozen=True, kw_only=True):
     """Where the format is described: data sheet, manual, protocol document."""
     serial: SerialSettings | None = None
     checksum: Checksum | None = None
+    topics: list[TopicRule] = []
+    """Rules for the topics of MQTT messages; without any, a topic says nothing."""
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
         for key, text in (("id", self.id), ("name", self.name), ("citation", self.citation)):
@@ -47,67 +53,82 @@ class Declaration(Table, frozen=True, kw_only=True):
 
     def misfits(self) -> Iterable[str]:
         """Where the parts do not fit each other."""
-        length = self.framing.frame_length
-        if length is not None:
+        for length in self.framing.frame_lengths:
             yield from self.payload.misfits(length)
             if self.checksum is not None:
                 yield from self.checksum.misfits(length)
+        if self.topics and not isinstance(self.framing, MessageFraming):
+            yield "topics: only messages have one; set framing.type to message"
+        for i, rule in enumerate(self.topics):
+            if rule.field is not None and not isinstance(self.payload, TextPayload):
+                yield f"topics[{i}].field: names a bare value, but payload.type is not text"
 
 
 class Profile:
     """Compiled and immutable: one serves any number of sources."""
 
     def __init__(self, declaration: Declaration) -> None:
-        self._declaration = declaration
+        self.declaration = declaration
         self.id = declaration.id
         self.name = declaration.name
         self.citation = declaration.citation
         self.serial = declaration.serial
-        self.units = declaration.payload.units
-        """Field -> unit, for the fields that have one."""
         self._refusal = declaration.framing.refusal
         self._verify = declaration.checksum.verifier() if declaration.checksum else None
         self._read = declaration.payload.reader()
+        self._place = topics.reader(declaration.topics) if declaration.topics else None
+
+    @property
+    def cuts_a_stream(self) -> bool:
+        """Whether frames are found in a stream of bytes; if not, they come one by one (MQTT)."""
+        return not isinstance(self.declaration.framing, MessageFraming)
 
     def framer(self) -> Framer:
         """A new framer, for one stream of bytes."""
-        return self._declaration.framing.framer(self._verify)
+        return self.declaration.framing.framer(self._verify)
 
     def decode(self, payload: bytes, topic: str | None = None) -> list[Decoded]:
-        """The readings of one frame, wherever it came from. Raises FrameError.
-
-        No kind of payload built so far takes anything from `topic`.
-        """
+        """The readings of one frame, wherever it came from; none of a kind to be ignored. Raises FrameError."""
+        place = self._place(topic) if self._place is not None and topic is not None else None
+        if place is not None and place.ignored:
+            return []
         reason = self._refusal(payload)
         if reason is not None:
             raise FrameError(reason, f"{len(payload)} bytes are not a frame of {self.id}")
         if self._verify is not None and not self._verify(payload):
             raise FrameError("checksum", "the checksum does not match the bytes it covers")
-        return self._read(payload)
+        readings = self._read(payload)
+        return readings if place is None else [_placed(reading, place) for reading in readings]
+
+    def reads(self, topic_filter: str) -> bool:
+        """Whether a subscription to the filter can bring a reading."""
+        rules = self.declaration.topics
+        wanted = (pattern for rule in rules if not rule.ignore for pattern in rule.patterns)
+        return not rules or any(topics.overlaps(pattern, topic_filter) for pattern in wanted)
 
     def units_of(self, reading: Decoded) -> dict[str, str]:
         """The units of the fields a reading has."""
-        return {field: unit for field, unit in self.units.items() if field in reading.fields}
+        return self.declaration.payload.units_of(reading.fields)
 
-    def with_options(
-        self, *, time_field: str | None = None, time_unit: TimeUnit = "s", device_field: str | None = None
-    ) -> "Profile":
-        """The profile as one source wants it. Raises ConfigurationError where the fields are not open.
-
-        What is None stays as the profile says; `time_unit` counts only together with `time_field`.
-        """
-        options: dict[str, str] = {}
-        if time_field is not None:
-            options |= {"time_field": time_field, "time_unit": time_unit}
-        if device_field is not None:
-            options |= {"device_field": device_field}
-        if not options:
+    def with_options(self, options: Options) -> "Profile":
+        """The profile as one source wants it. Raises ConfigurationError where the fields are not open."""
+        said = options.said()
+        if not said:
             return self
-        payload = self._declaration.payload
-        if not isinstance(payload, JsonPayload):
-            keys = [key for key in options if key != "time_unit"]
-            raise ConfigurationError(
-                [f"{key}: profile {self.id!r} declares its own fields; remove the key" for key in keys]
-            )
-        changed = msgspec.structs.replace(payload, **options)
-        return Profile(msgspec.structs.replace(self._declaration, payload=changed))
+        payload = self.declaration.payload
+        foreign = [key for key in said if key not in payload.options and key != "time_unit"]
+        if foreign or not isinstance(payload, OpenPayload):
+            whose = f"profile {self.id!r}"
+            raise ConfigurationError([f"{key}: {whose} {_closed(key)}; remove the key" for key in foreign])
+        return Profile(msgspec.structs.replace(self.declaration, payload=payload.with_options(said)))
+
+
+def _closed(option: str) -> str:
+    return "declares its own fields" if option in OpenPayload.options else "does not read lines of values"
+
+
+def _placed(reading: Decoded, place: Place) -> Decoded:
+    """An identity in the payload was asked for, so it goes before the topic's."""
+    device = place.device if reading.device is None else reading.device
+    fields = reading.fields if place.field is None else {place.field: next(iter(reading.fields.values()))}
+    return Decoded(device, fields, reading.time_ns, reading.suspect)

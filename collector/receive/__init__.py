@@ -1,1 +1,1 @@
-"""The reference cloud side for MQTT: every reading into SQLite once, each message acknowledged after its commit."""
+"""The reference cloud side: every reading into SQLite once, acknowledged or answered after its commit."""

@@ -1,4 +1,4 @@
-"""Readings out of MQTT messages that anybody may have sent. Pure; memory is bounded."""
+"""Readings out of MQTT messages and HTTP bodies that anybody may have sent. Pure; memory is bounded."""
 
 import re
 import zlib
@@ -11,7 +11,7 @@ from msgspec import Meta
 from collector.mqtt.packets import Publish
 from collector.sinks.wire import BATCH_TYPE
 
-LARGEST_BATCH = 64 * 1024 * 1024
+LARGEST_BATCH = 16 * 1024 * 1024
 """Bytes a compressed batch may unfold to; what goes beyond was not made by a collector."""
 
 LARGEST_INTEGER = 2**63 - 1
@@ -52,6 +52,8 @@ class _Member(msgspec.Struct, gc=False):
 class _Batch(msgspec.Struct, gc=False):
     collector: str
     epoch: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    first_seq: _Seq
+    last_seq: _Seq
     readings: list[_Member]
 
 
@@ -78,14 +80,23 @@ class Row(NamedTuple):
     suspect: str | None
 
 
+class Batch(NamedTuple):
+    key: str
+    """collector/epoch/first-last: what an `Idempotency-Key` must say."""
+    rows: list[Row]
+
+
+class TooLarge(ValueError):
+    """More than `LARGEST_BATCH` bytes when decompressed."""
+
+
 def rows(message: Publish) -> list[Row]:
     """The readings a message holds. Raises what `UNREADABLE` lists."""
     if message.oversize:
         raise ValueError(f"{message.oversize} bytes are too large")
     # On its way over a bridge that speaks 3.1.1 a batch loses its content type; no JSON begins with zlib's `x`.
     if message.content_type == BATCH_TYPE or message.payload[:1] == b"x":
-        batch = _batch.decode(_unfold(message.payload))
-        return [_row(batch.collector, batch.epoch, one.seq, one.time_ns, one) for one in batch.readings]
+        return batch(unfold(message.payload)).rows
     reading = _single.decode(message.payload)
     identity = _IDENTITY.fullmatch(reading.id)
     if identity is None or identity[1] != reading.collector:
@@ -94,6 +105,23 @@ def rows(message: Publish) -> list[Row]:
     if seq > LARGEST_INTEGER or abs(time_ns) > LARGEST_INTEGER:
         raise ValueError("seq or time beyond 64 bits")
     return [_row(reading.collector, identity[2], seq, time_ns, reading)]
+
+
+def batch(body: bytes | bytearray) -> Batch:
+    """The readings of a batch that is no longer compressed. Raises what `UNREADABLE` lists."""
+    found = _batch.decode(body)
+    rows = []
+    for at, one in enumerate(found.readings):
+        try:
+            rows.append(_row(found.collector, found.epoch, one.seq, one.time_ns, one))
+        except ValueError as error:
+            raise ValueError(f"{error} - at `$.readings[{at}]`") from None
+    if not rows:
+        raise ValueError("a batch without readings")
+    first, last = min(row.seq for row in rows), max(row.seq for row in rows)
+    if (first, last) != (found.first_seq, found.last_seq):
+        raise ValueError(f"the readings go from seq {first} to {last}, not from {found.first_seq} to {found.last_seq}")
+    return Batch(f"{found.collector}/{found.epoch}/{first}-{last}", rows)
 
 
 def _row(collector: str, epoch: str, seq: int, time_ns: int, reading: _Single | _Member) -> Row:
@@ -109,9 +137,14 @@ def state(message: Publish) -> str | None:
     return _status.decode(message.payload).state if message.topic.endswith("/status") else None
 
 
-def _unfold(payload: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    body = inflater.decompress(payload, LARGEST_BATCH)
+def unfold(payload: bytes | bytearray, wbits: int = zlib.MAX_WBITS) -> bytes:
+    """A batch before it was compressed; `wbits` as zlib has it. Raises TooLarge and what `UNREADABLE` lists."""
+    inflater = zlib.decompressobj(wbits)
+    body = inflater.decompress(payload, LARGEST_BATCH + 1)
+    if len(body) > LARGEST_BATCH:
+        raise TooLarge(f"more than {LARGEST_BATCH} bytes when decompressed")
     if not inflater.eof:
-        raise ValueError(f"cut short, or more than {LARGEST_BATCH} bytes when decompressed")
+        raise ValueError("cut short: the compressed data has no end")
+    if inflater.unused_data:
+        raise ValueError("something follows the end of the compressed data")
     return body

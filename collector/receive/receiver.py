@@ -7,30 +7,34 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from collector.backoff import Backoff
-from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.connect import ConnectOptions
+from collector.mqtt.connector import Connector
 from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import Publish
 from collector.mqtt.session import Session
-from collector.receive.store import Store, Tally
+from collector.receive.store import Store
+from collector.receive.tally import Account
 
 MOST_WAITING = 32 * 1024 * 1024
 """Bytes of payload in memory at which the broker must wait for the commit under way."""
 
-COMPLAIN_EVERY = 60.0
-"""Seconds between two lines about messages that hold no readings; every one is counted."""
-
 
 class Receiver:
-    """Receives until stopped. `total` counts what has been committed."""
+    """Receives until stopped."""
 
     def __init__(
-        self, options: ConnectOptions, filters: Sequence[str], store: Store, say: Callable[[str], None]
+        self,
+        options: ConnectOptions,
+        filters: Sequence[str],
+        store: Store,
+        account: Account,
+        say: Callable[[str], None],
     ) -> None:
         """`say` gets one line for each change of state."""
-        self.total = Tally()
-        self._options = options
+        self._connector = Connector(lambda: options)
         self._filters = [(topic, 1) for topic in filters]
         self._store = store
+        self._account = account
         self._say = say
         self._backoff = Backoff(0.2, 15.0, now=time.monotonic)
         self._stopping = False
@@ -38,7 +42,6 @@ class Receiver:
         self._arrived: list[Publish] = []
         self._size = 0
         self._trouble = ""
-        self._complained = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns once all that has arrived is committed and acknowledged. Raises sqlite3.Error: nothing of it is."""
@@ -86,7 +89,7 @@ class Receiver:
                 session.pause_reading()
             self._wake.set()
 
-        session = await connect(self._options, arrived)
+        session = await self._connector.connect(arrived)
         try:
             codes = await session.subscribe(self._filters)
             refused = [topic for (topic, _), code in zip(self._filters, codes, strict=True) if code != 1]
@@ -98,7 +101,7 @@ class Receiver:
         self._backoff.succeeded()
         self._trouble = ""
         known = "resumed" if session.connack.session_present else "new"
-        self._say(f"connected to {self._options.host}:{self._options.port}, session {known}")
+        self._say(f"connected to {session.address}, session {known}")
         return session
 
     async def _receive(self, session: Session) -> None:
@@ -113,7 +116,7 @@ class Receiver:
                 ending = self._stopping or session.lost.done()
                 messages, self._arrived, self._size = self._arrived, [], 0
                 if messages:
-                    self._count(await asyncio.to_thread(self._store.add, messages))
+                    self._account.add(await asyncio.to_thread(self._store.add, messages))
                     session.acknowledge(message.packet_id for message in messages if message.qos)
                 elif ending:
                     break
@@ -125,16 +128,6 @@ class Receiver:
         if not self._stopping:
             self._trouble = str(session.lost.result())
             self._say(f"{self._trouble}; connecting again")
-
-    def _count(self, tally: Tally) -> None:
-        for topic, state in tally.states.items():
-            if self.total.states.get(topic) != state:
-                self._say(f"{topic}: {state}")
-        self.total.add(tally)
-        now = time.monotonic()
-        if tally.invalid and now - self._complained >= COMPLAIN_EVERY:
-            self._complained = now
-            self._say(f"no readings in {tally.fault}; {self.total.invalid} such messages so far")
 
 
 def session_name(database: Path) -> str:

@@ -1,15 +1,15 @@
 """Delivers to a broker: a message a reading, or a message a segment."""
 
 import asyncio
+import contextlib
 import zlib
-from collections.abc import Callable
 from typing import Literal
 
 from collector.contracts import Outcome
 from collector.errors import CollectorError, SinkError
-from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.connector import Connector
 from collector.mqtt.errors import SessionError
-from collector.mqtt.packets import Message
+from collector.mqtt.packets import VERSION_5, Message
 from collector.mqtt.reason import NAMES
 from collector.mqtt.session import Session
 from collector.mqtt.topics import escape_level
@@ -20,6 +20,12 @@ ACKNOWLEDGED = frozenset({0x00, 0x10})
 """Success, and success with nobody subscribed: the broker's word is what QoS 1 gives (MQTT 5 §3.4.2.1)."""
 HOLD = frozenset({0x87})
 DEAD = frozenset({0x90, 0x95, 0x99})
+
+DEAF = "MQTT 3.1.1: a message that the broker refuses looks like one that it took"
+"""Its PUBACK has no reason code (MQTT 3.1.1 §3.4), and its specification no better answer to a refusal (§3.3.5)."""
+
+FAREWELL = 2.0
+"""Seconds the broker gets to take our "offline"; a will says the same where it does not."""
 
 PATIENCE = 60.0
 """Seconds a delivery may take before the connection counts as stuck; what was acknowledged stays settled."""
@@ -32,24 +38,30 @@ class MqttSink:
 
     def __init__(
         self,
-        options: Callable[[], ConnectOptions],
+        connector: Connector,
         collector: str,
         format: Literal["reading", "batch"],
         topic: str,
         status_topic: str,
     ) -> None:
-        """`options` is asked anew for every connection, so that changed certificates and secrets count."""
-        self._options = options
+        self._connector = connector
         self._collector = collector
         self._format = format
+        self.whole = format == "batch"
         self._topic = topic
         self._status_topic = status_topic
         self._session: Session | None = None
+        self._greeting: asyncio.Task[None] | None = None
         self._topics: dict[tuple[str, str], str] = {}
+
+    @property
+    def note(self) -> str:
+        session = self._session
+        return DEAF if session is not None and session.version != VERSION_5 else ""
 
     async def open(self) -> "asyncio.Future[SinkError]":
         try:
-            session = await connect(self._options(), lambda messages: None)
+            session = await self._connector.connect(lambda messages: None)
         except SessionError as error:
             raise SinkError(str(error), hold=error.not_authorised) from error
         except CollectorError as error:
@@ -62,7 +74,9 @@ class MqttSink:
                 lost.set_result(SinkError(str(future.result() or f"no acknowledgement for {PATIENCE:g} s")))
 
         session.lost.add_done_callback(ended)
-        await self._announce("online")
+        # Readings do not wait for the broker to have taken it, but they go out behind it.
+        self._greeting = asyncio.create_task(self._announce("online"))
+        await asyncio.sleep(0)
         return lost
 
     async def deliver(self, part: Part) -> Outcome:
@@ -75,7 +89,11 @@ class MqttSink:
     async def close(self) -> None:
         if self._session is None:
             return
-        await self._announce("offline")
+        if self._greeting is not None:
+            self._greeting.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await self._announce("offline")
         session, self._session = self._session, None
         await session.close()
 
@@ -136,7 +154,8 @@ class MqttSink:
             topic = self._topic
             for key, name in (("{collector}", self._collector), ("{source}", source), ("{device}", device)):
                 topic = topic.replace(key, escape_level(name))
-            self._topics[source, device] = topic
+            if len(source) + len(device) <= 256:
+                self._topics[source, device] = topic
         return topic
 
 

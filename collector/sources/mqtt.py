@@ -1,99 +1,146 @@
 """Messages from a broker. Acknowledged by packet id, in order of arrival, once their readings are safe."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from collector.contracts import Intake
 from collector.errors import CollectorError, SourceError
-from collector.mqtt.connect import ConnectOptions, connect
-from collector.mqtt.packets import Publish
+from collector.mqtt.connector import Connector
+from collector.mqtt.packets import VERSION_5, Publish
 from collector.mqtt.session import Session
 from collector.reading import Frame
 
 REFUSED = 0x80
 """SUBACK reason codes from here on say no (MQTT 5 §3.9.3)."""
 
+LEAST_WINDOW = 20
+"""What Mosquitto hands over unacknowledged on 3.1.1, where nobody can tell it another number."""
+
 
 class MqttSource:
     """One subscription of several filters, in a session that the broker keeps while we are away."""
 
-    def __init__(self, options: Callable[[], ConnectOptions], topics: Sequence[str], qos: int) -> None:
-        """`options` is asked anew for every connection, so that changed certificates and secrets count."""
-        self._options = options
+    def __init__(self, connector: Connector, topics: Sequence[str], qos: int, window: int) -> None:
+        """`window` is the Receive Maximum that the connector's options carry."""
+        self._connector = connector
         self._filters = [(topic, qos) for topic in topics]
+        self._acknowledging = qos > 0
+        self._window = window
         self._session: Session | None = None
+        self._subscribed = False
+        """In the session that the broker keeps, and by this object."""
+        self._repeats_retained = False
+        """This session holds what the broker retained twice: from long ago, and from our asking again (3.1.1)."""
+        self._unacknowledged = 0
+        self._most_unacknowledged = LEAST_WINDOW
         self._paused = False
-        self.window = options().receive_maximum if qos else 0
+        self._answered = False
+        """Our SUBSCRIBE has been: until then we read on, also while paused, and keep what comes."""
+        self._take: Callable[[list[Publish]], None] | None = None
+        self._arrived: list[Publish] = []
+
+    @property
+    def window(self) -> int:
+        if not self._acknowledging:
+            return 0
+        if self._session is not None and self._session.version != VERSION_5:
+            return self._most_unacknowledged
+        return self._window
 
     async def run(self, intake: Intake) -> None:
-        early: list[Publish] = []
-        deliver: Callable[[list[Publish]], None] = early.extend
-
-        def arrived(messages: list[Publish]) -> None:
-            deliver(messages)
-
+        self._arrived, self._unacknowledged = [], 0
         try:
-            session = await connect(self._options(), arrived)
+            session = await self._connector.connect(self._arrive)
         except CollectorError as error:
             raise SourceError(str(error)) from error
         self._session = session
         try:
             resumed = session.connack.session_present
+            if not resumed:
+                self._subscribed = self._repeats_retained = False
             intake.session(resumed)
-
-            def feed(messages: list[Publish]) -> None:
-                _hand_in(messages, intake, resumed)
-
-            # What a resumed session re-sends may have come before we knew that it was resumed.
-            deliver = feed
-            if early:
-                feed(early)
-            self.pause(self._paused)
+            self._take = lambda messages: self._hand_in(messages, intake, resumed)
+            self._flush()
             await self._subscribe(session)
+            self._answered = True
+            self.pause(self._paused)
             intake.connected()
             lost = await session.lost
             raise SourceError(str(lost))
         except CollectorError as error:
             raise SourceError(str(error)) from error
         finally:
-            self._session = None
+            self._session = self._take = None
+            self._answered = False
             await session.close()
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
         if self._session is not None:
+            self._unacknowledged -= len(tokens)
             self._session.acknowledge(tokens)
 
     def pause(self, paused: bool) -> None:
         self._paused = paused
-        if self._session is not None:
-            if paused:
-                self._session.pause_reading()
-            else:
-                self._session.resume_reading()
+        if self._session is None:
+            return
+        if not paused:
+            self._session.resume_reading()
+            # Not at once: who lets us go on may be in the middle of making room.
+            asyncio.get_running_loop().call_soon(self._flush)
+        elif self._answered:
+            self._session.pause_reading()
+
+    def _arrive(self, messages: list[Publish]) -> None:
+        self._arrived += messages
+        self._flush()
+
+    def _flush(self) -> None:
+        """What has arrived, once the intake knows the session and while it takes anything."""
+        if self._take is not None and self._arrived and not self._paused:
+            messages, self._arrived = self._arrived, []
+            self._take(messages)
 
     async def _subscribe(self, session: Session) -> None:
-        """Also in a resumed session: the filters may have changed. Retained messages come only to a new one."""
+        """Also in a resumed session: the filters may have changed since.
+
+        On MQTT 5 retained messages come only to a new subscription. On 3.1.1 they come each time, so there we
+        ask no more than once a process, and what comes of asking in a session older than us is passed over.
+        """
+        if session.version != VERSION_5 and session.connack.session_present:
+            if self._subscribed:
+                return
+            self._repeats_retained = True
         codes = await session.subscribe(self._filters, retain_handling=1)
         refused = [topic for (topic, _), code in zip(self._filters, codes, strict=True) if code >= REFUSED]
         if refused:
             raise SourceError(f"the broker refuses to let us read {', '.join(refused)}; see its access list")
+        self._subscribed = True
 
-
-def _hand_in(messages: list[Publish], intake: Intake, resumed: bool) -> None:
-    frames: list[Frame] = []
-    acknowledged = 0
-    for message in messages:
-        acknowledged += message.qos
-        if message.oversize:
+    def _hand_in(self, messages: list[Publish], intake: Intake, resumed: bool) -> None:
+        frames: list[Frame] = []
+        acknowledged = sum(message.qos for message in messages)
+        self._unacknowledged += acknowledged
+        self._most_unacknowledged = max(self._most_unacknowledged, self._unacknowledged)
+        if acknowledged:
+            intake.received(acknowledged, 1)
+        if acknowledged < len(messages):
+            intake.received(len(messages) - acknowledged, 0)
+        for message in messages:
+            if (unwanted := self._unwanted(message)) is None:
+                frames.append(Frame(message.payload, message.topic, message.packet_id, message.dup and resumed))
+                continue
             if frames:
                 intake.frames(frames)
                 frames = []
-            tokens = [message.packet_id] if message.packet_id else []
-            intake.refused("too large", 1, f"{message.oversize} bytes on {message.topic}", tokens)
-        else:
-            frames.append(Frame(message.payload, message.topic, message.packet_id, message.dup and resumed))
-    if acknowledged:
-        intake.received(acknowledged, 1)
-    if acknowledged < len(messages):
-        intake.received(len(messages) - acknowledged, 0)
-    if frames:
-        intake.frames(frames)
+            intake.refused(*unwanted, [message.packet_id] if message.packet_id else [])
+        if frames:
+            intake.frames(frames)
+
+    def _unwanted(self, message: Publish) -> tuple[str, int, str] | None:
+        """Reason, count and detail of a message that becomes no frame."""
+        if message.oversize:
+            return "too large", 1, f"{message.oversize} bytes on {message.topic}"
+        # With DUP it is one of those from long ago that was never acknowledged.
+        if self._repeats_retained and message.retain and not message.dup:
+            return "retained", 1, f"sent again because we subscribed again, on {message.topic}"
+        return None

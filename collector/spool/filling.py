@@ -6,7 +6,7 @@ from typing import NamedTuple
 from collector.clock import Regime
 from collector.reading import Reading
 from collector.segment import Segment, encode
-from collector.spool.state import Chunk
+from collector.spool.state import Chunk, Held
 
 SEAL_READINGS = 500
 SEAL_BYTES = 128 * 1024
@@ -68,15 +68,20 @@ class Filling:
         self._fresh, self._received, self._origins = [], {}, {}
         return chunk
 
+    def taken(self) -> Held | None:
+        """What was taken so far, in one piece; None if nothing was."""
+        count = self.count - len(self._fresh)
+        return Held(self.id, self.first_seq, count, self.regime, b"".join(self._bodies)) if count else None
+
     def seal(self) -> Segment:
         """The segment; everything must have been taken."""
         body = self._bodies[0] if len(self._bodies) == 1 else b"".join(self._bodies)
         return Segment(self.id, self.epoch, self.first_seq, self.count, self.regime, body)
 
 
-def assemble(chunks: Sequence[Chunk], epoch: str) -> list[Segment]:
+def assemble(chunks: Sequence[Chunk | Held], epoch: str) -> list[Segment]:
     """The segments that journaled chunks make up."""
-    by_id: dict[int, list[Chunk]] = {}
+    by_id: dict[int, list[Chunk | Held]] = {}
     for chunk in chunks:
         by_id.setdefault(chunk.id, []).append(chunk)
     return [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.spool.state import Chunk, Record, State, decode_record, decode_state, encode_record
+from collector.spool.state import Chunk, Held, Record, State, decode_record, decode_state, encode_record
 
 MAGIC = b"edge-collector tail 1\n"
 _FRAME = struct.Struct("<II")
@@ -24,7 +24,7 @@ ROTATE_BYTES = 2 * 1024 * 1024
 class Replay:
     """What a journal said: the state after its last record, and every chunk it holds, in order."""
 
-    def __init__(self, state: State, chunks: list[Chunk]) -> None:
+    def __init__(self, state: State, chunks: list[Chunk | Held]) -> None:
         self.state = state
         self.chunks = chunks
 
@@ -45,16 +45,17 @@ class Journal:
         files = sorted((file for file in files if file[0].spool_id == spool_id), key=lambda file: file[0].lsn)
         if not files:
             return None
-        chunks: list[Chunk] = []
+        chunks: list[Chunk | Held] = []
         for state, records in files:
             for record in records:
                 state.apply(record)
-                if isinstance(record, Chunk):
+                if isinstance(record, Chunk | Held):
                     chunks.append(record)
         return Replay(files[-1][0], chunks)
 
     def begin(self, checkpoint: bytes) -> None:
         """Starts a fresh file in the place of the one that is not current; whole, or not at all."""
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         fresh = self.directory / "tail.new"
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -78,6 +79,11 @@ class Journal:
             os.ftruncate(self._fd, self.size)
             raise
         self.size += len(framed)
+
+    @property
+    def gone(self) -> bool:
+        """Somebody has removed the file: what is appended to it would not be found again."""
+        return self._fd >= 0 and os.fstat(self._fd).st_nlink == 0
 
     def retire(self) -> None:
         """The file that is not current holds nothing that is still needed."""
@@ -104,7 +110,7 @@ def _parse(path: Path) -> tuple[State, list[Record]] | None:
     """The checkpoint and the records up to the first that is torn; None for a file that is not a journal."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     if not data.startswith(MAGIC):
         return None

@@ -1,15 +1,13 @@
 """One sink's way through the segments: in order of id, from the database up to what is committed, then from memory."""
 
 import asyncio
-import logging
 from collections import deque
 
+from collector.log import events
 from collector.segment import Segment
 from collector.spool.database import Database
 from collector.spool.progress import Progress
 from collector.spool.tail import Tail
-
-log = logging.getLogger("edge_collector.spool")
 
 READ_AHEAD = 8
 """Segments fetched from the database at a time: what a sink that is behind holds in memory."""
@@ -62,5 +60,11 @@ class Outlet:
                 self._fetched.append(row.segment)
             else:
                 lost = self._tail.drop((row.id, row.id + 1), "damaged", [(row.id, row.count)])
-                log.error("spool: segment %d is damaged on disk: %d readings dropped; check the card", row.id, lost)
-        self._cursor = rows[-1].id if len(rows) == READ_AHEAD else max(self._cursor, through)
+                events.SPOOL_DAMAGED.log(
+                    "spool: segment %d is damaged on disk: %d readings dropped; check the card",
+                    *(row.id, lost),
+                    dropped=lost,
+                )
+        # While the read waited its turn a commit may have added rows above `through`.
+        last = rows[-1].id if rows else 0
+        self._cursor = last if len(rows) == READ_AHEAD else max(self._cursor, through, last)

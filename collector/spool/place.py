@@ -5,43 +5,39 @@ import os
 import stat
 from pathlib import Path
 
-from collector.errors import SpoolError
+from collector.log import events
+from collector.mounts import mount_of
 
 
 def journal_directory(data_dir: Path) -> tuple[Path, bool]:
-    """The journal's directory, and whether it is a tmpfs.
+    """The journal's directory, made if need be, and whether it is a tmpfs.
 
-    `$RUNTIME_DIRECTORY`, else a directory under /dev/shm named after user and data directory,
-    else the data directory itself. Raises SpoolError when somebody else owns the place.
+    Below `$RUNTIME_DIRECTORY`, else below /dev/shm, under a name of user and data directory, so that no two
+    spools share one; else the data directory itself. A place that somebody else holds is passed over.
     """
-    candidates = [Path(part) for part in os.environ.get("RUNTIME_DIRECTORY", "").split(":") if part]
     name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
+    candidates = [Path(part) / f"tail-{name}" for part in os.environ.get("RUNTIME_DIRECTORY", "").split(":") if part]
     candidates.append(Path(f"/dev/shm/edge-collector-{os.getuid()}-{name}"))
     for directory in candidates:
-        if directory.parent.is_dir() and on_tmpfs(directory.parent):
-            _own(directory)
+        if directory.parent.is_dir() and on_tmpfs(directory.parent) and _own(directory):
             return directory, True
     return data_dir, False
 
 
 def on_tmpfs(path: Path) -> bool:
     """Whether the file system that holds `path` lives in memory."""
-    path = path.resolve()
-    longest, kind = -1, ""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        mount, this_kind = line.split(" ")[1:3]
-        mount = mount.encode().decode("unicode_escape")
-        if path.is_relative_to(mount) and len(mount) >= longest:
-            longest, kind = len(mount), this_kind
-    return kind in ("tmpfs", "ramfs")
+    return mount_of(path).in_memory
 
 
-def _own(directory: Path) -> None:
+def _own(directory: Path) -> bool:
     """Makes the directory ours alone; in a world-writable place it may already be somebody else's trap."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         found = directory.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise FileExistsError(17, "belongs to somebody else; remove it")
+        directory.chmod(0o700)
     except OSError as error:
-        raise SpoolError(f"tail journal: {directory}: {error.strerror}; remove it") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise SpoolError(f"tail journal: {directory} belongs to somebody else; remove it")
+        events.JOURNAL_DEGRADED.log("tail journal: %s: %s", directory, error.strerror)
+        return False
+    return True

@@ -1,11 +1,8 @@
 """The bound: when the spool is full the oldest segments go, counted."""
 
-import logging
-
+from collector.log import events
 from collector.spool.database import Database
 from collector.spool.tail import Tail
-
-log = logging.getLogger("edge_collector.spool")
 
 _LOOK = 256
 _ROW_BYTES = 100
@@ -29,4 +26,8 @@ async def make_room(tail: Tail, database: Database, max_bytes: int) -> None:
                 break
         lost = tail.drop((after + 1, going[-1][0] + 1), "full", going)
         after = going[-1][0]
-        log.warning("spool: full (%d bytes): dropped the %d oldest readings; raise spool.max_bytes", max_bytes, lost)
+        events.SPOOL_FULL.log(
+            "spool: full (%d bytes): dropped the %d oldest readings; raise spool.max_bytes",
+            *(max_bytes, lost),
+            dropped=lost,
+        )

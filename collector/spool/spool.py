@@ -7,7 +7,6 @@ from the database up to what is committed, from memory above.
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -17,6 +16,7 @@ from collector.clock import Clock
 from collector.config.model import SpoolSection
 from collector.contracts import Outcome
 from collector.histogram import Histogram
+from collector.log import events
 from collector.reading import Reading
 from collector.segment import Part, Segment, encode
 from collector.spool.ages import Ages
@@ -31,8 +31,6 @@ from collector.spool.room import make_room
 from collector.spool.state import DeadLetter
 from collector.spool.tail import Tail
 from collector.spool.takeover import take_over
-
-log = logging.getLogger("edge_collector.spool")
 
 TICK = 0.1
 """Seconds between looks at whether a commit is due."""
@@ -113,7 +111,7 @@ class Spool:
         try:
             directory, volatile = journal_directory(data_dir)
             if not volatile:
-                log.warning("tail journal: no tmpfs; it lies in %s and costs flash writes", directory)
+                events.JOURNAL_DEGRADED.log("tail journal: no tmpfs; it lies in %s and costs flash writes", directory)
             database = await Database.open(data_dir / "spool.sqlite3")
         except BaseException:
             os.close(lock_fd)
@@ -203,6 +201,7 @@ class Spool:
     async def tend(self) -> None:
         """Commits if that is due now."""
         self.beat = self._clock.monotonic()
+        self.tail.look_after_journal()
         if self._due(self.beat):
             await self.commit()
 
@@ -221,12 +220,13 @@ class Spool:
                 if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
             ]
             through, lsn, floor = state.next_id - 1, state.lsn, state.floor
-            letters, state.dead = state.dead, []
+            letters = list(state.dead)
             oldest, started = self.tail.oldest(), self._clock.monotonic()
             # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
             since = 0 if self._section.durability == "strict" else self._through[0] + 1
             self._failed = True
-            await self.database.commit(segments, letters, floor, state.checkpoint(since))
+            await self.database.commit(segments, letters, floor, state.checkpoint(since, dead=[]))
+            del state.dead[: len(letters)]
             self._failed = False
             self._committed_at = self._clock.monotonic()
             self.commit_seconds.observe(self._committed_at - started)

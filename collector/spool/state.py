@@ -62,7 +62,17 @@ class Forget(msgspec.Struct, array_like=True, tag="forget", frozen=True):
     source: str
 
 
-Record = Chunk | Settle | Drop | Forget
+class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
+    """Readings that the checkpoint before it counts already, and that no earlier record holds."""
+
+    id: int
+    first_seq: int
+    count: int
+    regime: Regime
+    body: bytes
+
+
+Record = Chunk | Held | Settle | Drop | Forget
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -100,6 +110,8 @@ class State(msgspec.Struct):
         match record:
             case Chunk():
                 self._receive(record)
+            case Held():
+                pass
             case Settle():
                 self._settle(record)
             case Drop():
@@ -150,14 +162,18 @@ class State(msgspec.Struct):
             if name not in names and sink.left is None:
                 sink.left = self.next_id
 
-    def checkpoint(self, since: int = 0) -> bytes:
-        """The state encoded; of what the sources sent only messages in segments from id `since` on."""
+    def checkpoint(self, since: int = 0, dead: Sequence[DeadLetter] | None = None) -> bytes:
+        """The state encoded, of what the sources sent only messages in segments from id `since` on.
+
+        `dead` are the letters to go with it, all by default; a commit takes them to a table of their own.
+        """
         sent = {
             source: {token: message for token, message in table.items() if message.id >= since}
             for source, table in self.sent.items()
         }
+        letters = self.dead if dead is None else list(dead)
         return _encoder.encode(
-            State(self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, self.dead)
+            State(self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, letters)
         )
 
 

@@ -3,22 +3,20 @@
 All of it is synchronous: a burst is appended, journaled and handed on within one turn of the loop.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from collector.clock import Clock
+from collector.log import events
 from collector.reading import Reading
 from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
 from collector.spool.journal import ROTATE_BYTES, Journal
 from collector.spool.progress import Span
-from collector.spool.state import Chunk, DeadLetter, Drop, Forget, Record, Settle, State
+from collector.spool.state import Chunk, DeadLetter, Drop, Forget, Held, Record, Settle, State
 
 REMEMBERED = 4096
 """Safe messages of a source that are remembered, at least its window."""
-
-log = logging.getLogger("edge_collector.spool")
 
 
 class Tail:
@@ -186,18 +184,11 @@ class Tail:
             try:
                 self._journal.append(record)
             except OSError as error:
-                self.journaled = False
-                if self.filling is not None:
-                    self.hidden = self.filling.id
-                log.warning(
-                    "tail journal: %s: %s; committing every segment to disk until it takes records again",
-                    self._journal.directory,
-                    error.strerror,
-                )
+                self._degrade(error)
         self.state.apply(record)
         if isinstance(record, Chunk):
             self._outgrow(record.origins)
-        if self._journal.size > ROTATE_BYTES and self._previous_file_through <= self.safe:
+        if self.journaled and self._journal.size > ROTATE_BYTES and self._previous_file_through <= self.safe:
             self.rotate()
 
     def _outgrow(self, sources: Iterable[str]) -> None:
@@ -217,13 +208,43 @@ class Tail:
         """Goes on in a fresh journal file, or finds that the file system still refuses."""
         try:
             self._journal.begin(self.state.checkpoint())
-        except OSError:
-            self.journaled = False
+            if not self.journaled:
+                for held in self._unjournaled():
+                    self._journal.append(held)
+                    self.state.apply(held)
+        except OSError as error:
+            self._degrade(error)
             return
         if not self.journaled:
-            log.info("tail journal: %s takes records again", self._journal.directory)
+            events.JOURNAL_RESTORED.log("tail journal: %s takes records again", self._journal.directory)
         self.journaled = True
         self._previous_file_through = self.state.next_id - 1
+
+    def look_after_journal(self) -> None:
+        """Starts it afresh when somebody has removed its file."""
+        if self.journaled and self._journal.gone:
+            self._degrade(FileNotFoundError(2, "somebody removed it"))
+            self.rotate()
+
+    def _unjournaled(self) -> Iterator[Held]:
+        """What a fresh journal file must hold besides its checkpoint, when the one before cannot be relied on."""
+        for s in self.segments.values():
+            yield Held(s.id, s.first_seq, s.count, s.regime, s.body)
+        if self.filling is not None and (taken := self.filling.taken()) is not None:
+            yield taken
+
+    def _degrade(self, error: OSError) -> None:
+        """From here on sinks see only what is committed, until a commit finds the journal in order again."""
+        if self.filling is not None:
+            self.hidden = max(self.hidden, self.filling.id)
+        self.hidden = max([self.hidden, *self.segments])
+        if self.journaled:
+            events.JOURNAL_DEGRADED.log(
+                "tail journal: %s: %s; committing every segment to disk until it takes records again",
+                self._journal.directory,
+                error.strerror,
+            )
+        self.journaled = False
 
     @property
     def journal_overdue(self) -> bool:

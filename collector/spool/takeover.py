@@ -1,19 +1,17 @@
 """Start of a run: what the last one left in the database and in the tail journal becomes one state."""
 
-import logging
 import secrets
 from collections.abc import Sequence
 
 import msgspec
 
 from collector.errors import SpoolError
+from collector.log import events
 from collector.segment import Segment
 from collector.spool.database import Database
 from collector.spool.filling import assemble
 from collector.spool.journal import Journal
 from collector.spool.state import State, decode_state
-
-log = logging.getLogger("edge_collector.spool")
 
 
 async def take_over(database: Database, journal: Journal, sinks: Sequence[str]) -> State:
@@ -41,7 +39,7 @@ async def take_over(database: Database, journal: Journal, sinks: Sequence[str]) 
     if blob is None or wanted or letters:
         await database.commit(wanted, letters, state.floor, state.checkpoint())
     if wanted:
-        log.info(
+        events.SPOOL_TAKEN_OVER.log(
             "spool: took over %d readings that the last run had in memory",
             sum(segment.count for segment in wanted),
         )

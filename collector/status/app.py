@@ -1,29 +1,15 @@
 """What the daemon tells over HTTP, as a plain ASGI application: probes, figures, metrics."""
 
-import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
-import msgspec
 from prometheus_client import CollectorRegistry, make_asgi_app
 
+from collector.status.asgi import JSON, Receive, Response, Scope, Send, authorised, challenge, error, respond
 from collector.status.metrics import ReportCollector
 from collector.status.report import Check, Report
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 _TEXT = b"text/plain; charset=utf-8"
-_JSON = b"application/json"
-
-
-class Response(NamedTuple):
-    status: int
-    content_type: bytes
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class StatusApp:
@@ -46,34 +32,26 @@ class StatusApp:
         if response is None:
             await self._metrics(scope, receive, send)
         else:
-            await _send(response, send)
+            await respond(response, send)
 
     def _respond(self, scope: Scope) -> Response | None:
         """None leaves the answer to prometheus_client."""
         path = scope["path"]
         if path not in ("/livez", "/readyz", "/status", "/metrics"):
-            return _error(404, f"{path}: no such page; there are /livez, /readyz, /status and /metrics")
+            return error(404, f"{path}: no such page; there are /livez, /readyz, /status and /metrics")
         if scope["method"] not in ("GET", "HEAD"):
-            return _error(405, f"{scope['method']}: this server only answers GET and HEAD", (b"allow", b"GET, HEAD"))
-        authorised = self._authorised(scope)
+            return error(405, f"{scope['method']}: this server only answers GET and HEAD", (b"allow", b"GET, HEAD"))
+        allowed = authorised(scope, self._token)
         if path in ("/livez", "/readyz"):
             report = self._report()
             checks = report.alive if path == "/livez" else report.ready
             verbose = "verbose" in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            return _probe(path[1:], checks, verbose and authorised)
-        if not authorised:
-            challenge = (b"www-authenticate", b'Bearer realm="edge-collector"')
-            return _error(401, "send the token of status.token_file as Authorization: Bearer", challenge)
+            return _probe(path[1:], checks, verbose and allowed)
+        if not allowed:
+            return challenge("send the token of status.token_file as Authorization: Bearer")
         if path == "/metrics":
             return None
-        return Response(200, _JSON, self._report().to_json())
-
-    def _authorised(self, scope: Scope) -> bool:
-        if self._token is None:
-            return True
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, credentials = given.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(credentials.strip(), self._token)
+        return Response(200, JSON, self._report().to_json())
 
 
 def _probe(name: str, checks: list[Check], verbose: bool) -> Response:
@@ -89,18 +67,3 @@ def _line(check: Check) -> str:
     if not check.ok:
         return f"[-]{check.name} failed: {check.detail}"
     return f"[+]{check.name}: {check.detail}" if check.detail else f"[+]{check.name} ok"
-
-
-def _error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Response:
-    return Response(status, _JSON, msgspec.json.encode({"error": message}) + b"\n", headers)
-
-
-async def _send(response: Response, send: Send) -> None:
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", str(len(response.body)).encode()),
-        (b"cache-control", b"no-store"),
-        *response.headers,
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})

@@ -149,9 +149,6 @@ def _process_families(process: psutil.Process) -> Iterator[Metric]:
             yield _gauge("process_threads", "Threads.", process.num_threads())
         with contextlib.suppress(psutil.Error, OSError):
             yield _gauge("process_open_fds", "Open file descriptors.", process.num_fds())
-        with contextlib.suppress(psutil.Error, OSError):
-            written = process.io_counters().write_bytes
-            yield _counters("flash_written_bytes", "Bytes this process sent to storage.", [], [((), written)])
 
 
 def _build_info() -> Metric:

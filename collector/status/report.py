@@ -42,6 +42,8 @@ class SourceReport(msgspec.Struct):
     """MQTT messages of this run by QoS."""
     invalid: dict[str, int] = {}
     """Refused frames of this run by reason."""
+    ignored: int = 0
+    """Messages of this run that the profile knows to be no readings."""
     unacknowledged: int = 0
     latest: Latest | None = None
     last_error: str | None = None
@@ -57,6 +59,8 @@ class SinkReport(msgspec.Struct):
     """Deliveries and connection attempts of this run by outcome."""
     backoff_seconds: float = 0.0
     last_error: str | None = None
+    note: str = ""
+    """What the operator should know of the far end; empty when there is nothing."""
 
 
 class Histogram(msgspec.Struct):

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import logging
 import os
 import socket
 import stat
@@ -11,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import Server
 
 from collector.config.listen import ListenAddress
 from collector.errors import CollectorError
+from collector.status.embedded import EmbeddedServer, bind_tcp, configuration, reason
 
 if TYPE_CHECKING:
     from collector.status.app import StatusApp
@@ -27,40 +25,14 @@ CONNECTIONS = 32
 LIFETIME = 10.0
 """Seconds a connection may last, from being accepted to the last byte of the answer."""
 
-HEAD_BYTES = 8192
-"""Largest request line with headers."""
-
-_REASONS = {
-    errno.EADDRINUSE: "is in use",
-    errno.EACCES: "may not be used by this user",
-    errno.EADDRNOTAVAIL: "is no address of this machine",
-}
-
 
 async def serve(listen: str, app: "StatusApp") -> None:
     """Serves till cancelled. Raises CollectorError when it cannot listen there; it may be called again."""
     with _bound(listen) as listener:
-        await _EmbeddedServer(_config(app), listener).serve(sockets=[listener])
-
-
-def _config(app: "StatusApp") -> Config:
-    return Config(
-        app,
-        http=_Connection,
-        ws="none",
-        lifespan="off",
-        loop="none",
-        log_config=None,
-        log_level=logging.ERROR,  # whoever sends garbage must not fill the log
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        headers=[("connection", "close")],
-        backlog=CONNECTIONS,
-        timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=HEAD_BYTES,
-    )
+        config = configuration(
+            app, _Connection, headers=[("connection", "close")], backlog=CONNECTIONS, timeout_graceful_shutdown=1
+        )
+        await EmbeddedServer(config, listener).serve(sockets=[listener])
 
 
 class _Connection(H11Protocol):
@@ -85,34 +57,14 @@ class _Connection(H11Protocol):
         super().connection_lost(exc)
 
 
-class _EmbeddedServer(Server):
-    """Leaves the signals to the daemon, and sleeps where uvicorn's own loop wakes up ten times a second."""
-
-    def __init__(self, config: Config, listener: socket.socket) -> None:
-        super().__init__(config)
-        self._listener = listener
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)  # sets the headers that every answer carries
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await self.shutdown(sockets=[self._listener])
-
-
 @contextlib.contextmanager
 def _bound(listen: str) -> Iterator[socket.socket]:
     """A listening socket; the file of a Unix socket goes at the end."""
     try:
         address = ListenAddress.parse(listen)
-        listener = _bind_tcp(address.host, address.port) if address.host else _bind_unix(Path(address.path or ""))
+        listener = bind_tcp(address.host, address.port) if address.host else _bind_unix(Path(address.path or ""))
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, f"cannot be listened on ({error.strerror or error})")
-        raise CollectorError(f"status: {listen} {reason}; set status.listen") from error
+        raise CollectorError(f"status: {listen} {reason(error)}; set status.listen") from error
     except ValueError as error:
         raise CollectorError(f"status.listen: {listen!r}: {error}") from error
     try:
@@ -121,11 +73,6 @@ def _bound(listen: str) -> Iterator[socket.socket]:
         listener.close()
         if address.path is not None:
             address.path.unlink(missing_ok=True)
-
-
-def _bind_tcp(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
 
 
 def _bind_unix(path: Path) -> socket.socket:

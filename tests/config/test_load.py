@@ -92,7 +92,6 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     [
         ('[spool]\nwhen_full = "reject-new"', "spool.when_full"),
         ('[spool]\nclock_wait = "2m"', "spool.clock_wait"),
-        ('[log]\nformat = "json"', "log.format"),
         ('[log]\nformat = "gelf"', "log.format"),
         ('[sandbox]\nmode = "enforce"', "sandbox.mode"),
         ('[sinks.a]\ntype = "mqtt"\nurls = ["mqtt://a", "mqtt://b"]', "sinks.a.urls"),
@@ -123,10 +122,20 @@ def test_one_url_in_a_list_and_a_token_are_no_warning(tmp_path: Path) -> None:
             "[sources.m]\ntype = 'modbus'",
             'sources.m.type: type "modbus" is not built yet; available: host, mqtt, serial',
         ),
-        ("[sinks.s]\ntype = 'http'\nurl = 'x'", 'sinks.s.type: type "http" is not built yet; available: mqtt'),
-        ("[sinks.s]\ntype = 'influxdb'", 'sinks.s.type: type "influxdb" is not built yet; available: mqtt'),
-        ("[sinks.s]\ntype = 'nats'", 'sinks.s.type: type "nats" is not built yet; available: mqtt'),
-        ("[sinks.s]\ntype = 'file'", 'sinks.s.type: type "file" is not built yet; available: mqtt'),
+        (
+            "[sinks.s]\ntype = 'influxdb'",
+            'sinks.s.type: type "influxdb" is not built yet; available: file, http, mqtt',
+        ),
+        ("[sinks.s]\ntype = 'nats'", 'sinks.s.type: type "nats" is not built yet; available: file, http, mqtt'),
+        ("[sinks.s]\ntype = 'file'", "sinks.s.path: missing; give a string"),
+        (
+            "[sinks.s]\ntype = 'http'\nurl = 'https://h'\ntimeout = '1h'",
+            'sinks.s.timeout: "1h" is out of range; give 100ms to 10m',
+        ),
+        (
+            "[sinks.s]\ntype = 'file'\npath = '/r'\nkeep = 0",
+            "sinks.s.keep: 0 is out of range; give 1 to 1000",
+        ),
         ("[sources.m]\ntype = 'seriall'", 'sources.m.type: unknown type "seriall"; did you mean "serial"?'),
         ("[sources.m]", 'sources.m.type: missing; give one of "host", "mqtt", "serial"'),
         ("[sources.m]\ntype = 3", "sources.m.type: expected a string, found an integer; give a string"),

@@ -105,6 +105,31 @@ def test_a_sink_that_contradicts_itself(tmp_path: Path, text: str, said: str) ->
     assert mistakes(tmp_path, SINK + text)[0].startswith(f"collector.toml: {said}")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "sinks.h.url: missing; give the server's address"),
+        ('url = "https://h"\nurls = ["https://h"]', "sinks.h.urls: stands beside url"),
+        ('url = "https://h"\nheader_file = "key"', "sinks.h.header_file: needs a header beside it"),
+        ('url = "https://h"\nheader = "X-Api-Key"', "sinks.h.header: needs a header_file beside it"),
+        ('url = "https://h"\nheader = "X Key"\nheader_file = "key"', 'sinks.h.header: "X Key" is no header\'s name'),
+        ('url = "https://h"\nheader = "Idempotency-Key"\nheader_file = "key"', "is set by the collector itself"),
+        ('url = "https://h"\nheader = "authorization"\nheader_file = "k"\ntoken_file = "t"', "what token_file sets"),
+        ('url = "https://h"\nbackoff = { min = "2m" }', "sinks.h.backoff: min (2m) is longer than max (1m)"),
+    ],
+)
+def test_an_http_sink_that_contradicts_itself(tmp_path: Path, text: str, said: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'[sinks.h]\ntype = "http"\n{text}')
+    assert said in mistake
+
+
+def test_files_are_absolute_and_each_has_one_sink(tmp_path: Path) -> None:
+    file = '[sinks.{0}]\ntype = "file"\npath = "{1}"\n'
+    assert "sinks.a.path: is relative" in mistakes(tmp_path, file.format("a", "r.jsonl"))[0]
+    (mistake,) = mistakes(tmp_path, file.format("a", "/r.jsonl") + file.format("b", "/r.jsonl"))
+    assert mistake.endswith('sinks.b.path: "/r.jsonl" is written by sink "a" already; one file, one sink')
+
+
 def test_a_batch_goes_to_a_topic_of_the_collector(tmp_path: Path) -> None:
     sink = loaded(tmp_path, f'{SINK}url = "mqtt://h"\nformat = "batch"').configuration.sinks["s"]
     assert sink.topic_template == "edge/{collector}/readings"

@@ -34,13 +34,17 @@ class Authority:
         (directory / "issued").touch()
         self._openssl(
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority"),
+            # Without it Python 3.13 calls the authority none.
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             *("-keyout", str(self._key), "-out", str(self.certificate)),
         )
 
     def issue(self, name: str, *, days: int = 2, start: int = -2) -> tuple[Path, Path]:
-        """Certificate and key for the host `name`, good from `start` to `days` from today."""
+        """Certificate and key for the host `name`, good from `start` to `days` from today; made once."""
         stem = self._directory / f"{name}{start}{days}"
         certificate, key, request = (stem.with_suffix(suffix) for suffix in (".pem", ".key", ".csr"))
+        if certificate.exists():
+            return certificate, key
         extensions = self._directory / "extensions"
         extensions.write_text(f"subjectAltName=DNS:{name}\n")
         self._openssl(

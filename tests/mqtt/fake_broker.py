@@ -34,7 +34,15 @@ class Peer:
         return body
 
     async def publish(self) -> Publish:
+        packet = await self.publish_or_end()
+        assert packet is not None, "the client said goodbye"
+        return packet
+
+    async def publish_or_end(self) -> Publish | None:
+        """None for a DISCONNECT."""
         first, body = await self.packet()
+        if first == 0xE0:
+            return None
         data = bytes((first,)) + write_varint(len(body)) + body
         (packet,) = Decoder(maximum_packet_size=1 << 28, max_payload=1 << 28).feed(data)
         assert isinstance(packet, Publish)
@@ -59,19 +67,30 @@ class Peer:
         """RST instead of FIN."""
         self._writer.transport.abort()
 
+    async def bytes(self, count: int) -> bytes:
+        return await self._reader.readexactly(count)
+
     async def gone(self) -> None:
         """Waits until the client has closed."""
+        await self.rest()
+
+    async def rest(self) -> bytes:
+        """All that the client still sends before it closes."""
+        data = b""
         with contextlib.suppress(ConnectionError):
-            while await self._reader.read(65536):
-                pass
+            while more := await self._reader.read(65536):
+                data += more
+        return data
 
 
 @contextlib.asynccontextmanager
 async def fake_broker(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[int]:
     """The port of a broker that plays `script` to each client; what goes wrong in it comes out at the end."""
     failures: list[BaseException] = []
+    serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         try:
             await script(Peer(reader, writer))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -86,4 +105,9 @@ async def fake_broker(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterato
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        # A script may wait for a client that is gone; left to the garbage collector it would fail a later test.
+        for task in serving:
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
     assert not failures, failures

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from collector.errors import ConfigurationError
-from collector.mqtt.address import Address, client_id, machine_id, parse, tls_context
+from collector.mqtt.address import Address, client_id, machine_id, parse
+from collector.tls import tls_context
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,10 @@ from collector.mqtt.address import Address, client_id, machine_id, parse, tls_co
         ("mqtts://eu.example.com", Address("eu.example.com", 8883, True)),
         ("mqtt://10.0.0.1:11883/", Address("10.0.0.1", 11883, False)),
         ("mqtts://[fe80::1]:8884", Address("fe80::1", 8884, True)),
+        ("ws://broker:8080/mqtt", Address("broker", 8080, False, "/mqtt")),
+        ("ws://broker", Address("broker", 80, False, "/mqtt")),
+        ("wss://broker/", Address("broker", 443, True, "/")),
+        ("wss://[::1]:8081/a/b", Address("::1", 8081, True, "/a/b")),
     ],
 )
 def test_parse(url: str, address: Address) -> None:
@@ -29,8 +34,9 @@ def test_an_address_reads_as_people_write_it() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ws://host", "not built yet"),
-        ("wss://host/mqtt", "not built yet"),
+        ("ws://", "no host"),
+        ("ws://host/mqtt?token=x", "topics"),
+        ("wss://user:secret@host/mqtt", "password_file"),
         ("localhost:1883", "mqtt://host:1883"),
         ("http://host", "mqtt://host:1883"),
         ("mqtt://user:secret@host", "password_file"),

@@ -1,60 +1,25 @@
 """The session against a real Mosquitto."""
 
 import asyncio
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector.errors import ConfigurationError
-from collector.mqtt.address import tls_context
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import Message, Publish, Will
 from collector.mqtt.session import OnPublish, Session
+from collector.tls import tls_context
 from tests.brokers import Mosquitto, mosquitto_binary
 from tests.mqtt.certificates import Authority
+from tests.mqtt.inbox import Inbox, numbered
 
 if mosquitto_binary() is None:
     pytest.skip("mosquitto is not installed", allow_module_level=True)
-
-
-class Inbox:
-    """Keeps what arrives, and waits for it."""
-
-    def __init__(self) -> None:
-        self.messages: list[Publish] = []
-        self._arrived = asyncio.Event()
-
-    def __call__(self, messages: list[Publish]) -> None:
-        self.messages += messages
-        self._arrived.set()
-
-    @property
-    def ids(self) -> list[int]:
-        return [message.packet_id for message in self.messages]
-
-    @property
-    def payloads(self) -> list[bytes]:
-        return [message.payload for message in self.messages]
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not condition():
-                self._arrived.clear()
-                await self._arrived.wait()
-
-    async def holds(self, count: int) -> None:
-        await self.until(lambda: len(self.messages) >= count)
-
-    async def stays_at(self, count: int) -> None:
-        """The broker has had every chance to send more."""
-        await self.holds(count)
-        await asyncio.sleep(0.2)
-        assert len(self.messages) == count
 
 
 async def session(broker: Mosquitto, client_id: str, inbox: OnPublish | None = None, **changes: Any) -> Session:
@@ -67,10 +32,6 @@ async def refusal(broker: Mosquitto, **changes: Any) -> SessionError:
         await session(broker, "refused", **changes)
     assert "\n" not in str(caught.value)
     return caught.value
-
-
-def numbered(count: int, topic: str = "t") -> list[Message]:
-    return [Message(topic, str(number).encode()) for number in range(count)]
 
 
 async def test_20_000_messages_there_and_back_in_order(broker: Mosquitto) -> None:
@@ -294,13 +255,6 @@ async def test_passwords(tmp_path: Path, passwords: Path) -> None:
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    return Authority(tmp_path_factory.mktemp("tls") / "authority")
-
-
 @pytest.fixture
 def tls_broker(tmp_path: Path, authority: Authority, request: pytest.FixtureRequest) -> Iterator[Mosquitto]:
     """`request.param` holds the name in the certificate, its days, and further configuration lines."""
@@ -353,14 +307,6 @@ async def test_tls_to_a_port_without_it(broker: Mosquitto) -> None:
 async def test_a_plain_client_on_a_tls_port(tls_broker: Mosquitto) -> None:
     error = await refusal(tls_broker)
     assert str(error).startswith(f"localhost:{tls_broker.port}: ")
-
-
-@pytest.mark.parametrize("tls_broker", [("localhost", 2, "require_certificate true")], indirect=True)
-async def test_client_certificates(tls_broker: Mosquitto, authority: Authority) -> None:
-    certificate, key = authority.issue("client")
-    known = await session(tls_broker, "known", ssl=tls_context(authority.certificate, certificate, key))
-    await known.close()
-    assert "set cert_file and key_file" in str(await refusal(tls_broker, ssl=tls_context(authority.certificate)))
 
 
 def test_a_key_that_does_not_belong_to_its_certificate(authority: Authority) -> None:

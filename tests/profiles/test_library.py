@@ -124,7 +124,7 @@ def test_json_in_fixed_frames_is_a_mistake(tmp_path: Path) -> None:
     text = MINE.replace('{ type = "message" }', '{ type = "fixed", start = "7b", length = 9 }')
     file = write(tmp_path, "json-lines", text)
     assert mistakes("json-lines", [tmp_path]) == [
-        f"{file}: payload.type: JSON has no fixed length, but framing.length is 9"
+        f"{file}: payload.type: json has no fixed length, but a frame of 9 bytes is declared"
     ]
 
 
@@ -142,6 +142,34 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
 def test_names_of_tables_and_kinds(tmp_path: Path) -> None:
     file = write(tmp_path, "a", 'id = "A"\nname = "x"\ncitation = "-"\nframing = {}\npayload = { type = "jsn" }\n')
     assert mistakes("a", [tmp_path]) == [
-        f"{file}: framing.type: missing; one of: delimiter, fixed, message",
+        f"{file}: framing.type: missing; one of: delimiter, fixed, length-field, message",
         f"{file}: payload.type: 'jsn' is not known; did you mean 'json'?",
     ]
+
+
+def test_topics_belong_to_messages_and_names_of_values_to_text(tmp_path: Path) -> None:
+    topics = '[[topics]]\nmatch = "{a}"\nfield = "{a}"\n'
+    file = write(tmp_path, "json-lines", MINE + topics)
+    said = [f"{file}: topics[0].field: names a bare value, but payload.type is not text"]
+    assert mistakes("json-lines", [tmp_path]) == said
+    file.write_text(MINE.replace("message", "delimiter") + topics)
+    assert mistakes("json-lines", [tmp_path]) == [
+        f"{file}: topics: only messages have one; set framing.type to message",
+        *said,
+    ]
+
+
+def test_fields_must_lie_within_every_length_declared(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "a",
+        """
+id = "a"
+name = "x"
+citation = "-"
+checksum = { type = "sum16", over = [0, -2], at = -2, byte_order = "big" }
+framing = { type = "length-field", start = "42", length = { at = 1, type = "u8" }, max_length = 9, lengths = [6, 9] }
+payload = { type = "binary", fields = [{ name = "f", at = 6, type = "u8" }] }
+""",
+    )
+    assert mistakes("a", [tmp_path]) == [f"{file}: payload.fields 'f': ends at byte 7 of a frame of 6 bytes"]

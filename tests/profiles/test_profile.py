@@ -1,9 +1,12 @@
 """A profile as a whole: frames from anywhere, and what a source may ask of it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.errors import ConfigurationError, FrameError
-from collector.profiles import SerialSettings, builtin_folder, load
+from collector.profiles import SerialSettings, available, builtin_folder, load
+from collector.profiles.options import Options
 from collector.reading import Decoded
 
 SDS011 = load("nova-sds011", [builtin_folder()])
@@ -14,7 +17,7 @@ FRAME = bytes.fromhex("aac0d4043a0aa1601dab")
 def test_published_frame() -> None:
     assert SDS011.framer().feed(FRAME) == [FRAME]
     assert SDS011.decode(FRAME) == [Decoded("0xA160", {"pm2_5": 123.6, "pm10": 261.8})]
-    assert SDS011.units == {"pm2_5": "ug/m3", "pm10": "ug/m3"}
+    assert SDS011.units_of(SDS011.decode(FRAME)[0]) == {"pm2_5": "ug/m3", "pm10": "ug/m3"}
     assert SDS011.serial == SerialSettings(baudrate=9600)
 
 
@@ -35,20 +38,20 @@ def test_decode_trusts_no_framer(frame: bytes, reason: str) -> None:
 
 
 def test_options_make_another_profile() -> None:
-    chosen = JSON.with_options(time_field="t", time_unit="ms", device_field="id")
+    chosen = JSON.with_options(Options(time_field="t", time_unit="ms", device_field="id"))
     message = b'{"id":"x","t":1351824120123}'
     assert chosen.decode(message) == [Decoded("x", {"id": "x", "t": 1351824120123}, 1351824120_123_000_000)]
     assert JSON.decode(message) == [Decoded(None, {"id": "x", "t": 1351824120123})]
-    assert chosen.with_options(device_field="t").decode(message)[0][::2] == (
+    assert chosen.with_options(Options(device_field="t")).decode(message)[0][::2] == (
         "1351824120123",
         1351824120_123_000_000,
     ), "what is not given stays"
 
 
 def test_options_need_open_fields() -> None:
-    assert SDS011.with_options(time_unit="ms") is SDS011
+    assert SDS011.with_options(Options(time_unit="ms")) is SDS011
     with pytest.raises(ConfigurationError) as caught:
-        SDS011.with_options(time_field="t", device_field="d")
+        SDS011.with_options(Options(time_field="t", device_field="d"))
     assert caught.value.mistakes == [
         "time_field: profile 'nova-sds011' declares its own fields; remove the key",
         "device_field: profile 'nova-sds011' declares its own fields; remove the key",
@@ -57,3 +60,21 @@ def test_options_need_open_fields() -> None:
 
 def test_units_of_a_reading() -> None:
     assert SDS011.units_of(Decoded(None, {"pm10": 1.0})) == {"pm10": "ug/m3"}
+
+
+TOPICS = st.lists(st.sampled_from(["tele", "SENSOR", "zigbee2mqtt", "bridge", "state", "a", ""]), max_size=5)
+
+
+@pytest.mark.parametrize("id", available([builtin_folder()]))
+@given(payload=st.binary(max_size=80), topic=st.none() | TOPICS.map("/".join), cuts=st.integers(1, 9))
+def test_whatever_comes_is_read_or_refused(id: str, payload: bytes, topic: str | None, cuts: int) -> None:
+    profile = load(id, [builtin_folder()])
+    framer = profile.framer()
+    stream = [frame for at in range(0, len(payload), cuts) for frame in framer.feed(payload[at : at + cuts])]
+    for frame in [payload, *stream, *framer.end()]:
+        try:
+            readings = profile.decode(frame, topic)
+        except FrameError as error:
+            assert error.reason
+        else:
+            assert all(reading.fields for reading in readings)

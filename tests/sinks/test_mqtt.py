@@ -12,6 +12,7 @@ import pytest
 from collector.clock import Regime
 from collector.errors import SinkError
 from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.connector import Connector
 from collector.mqtt.packets import Message, Publish, Will
 from collector.reading import Reading
 from collector.segment import Part, Segment, encode
@@ -51,7 +52,7 @@ def sink(options: ConnectOptions | None, format: Format = "reading", topic: str 
         assert options is not None
         return options
 
-    return MqttSink(given, "box", format, topic, "edge/box/status")
+    return MqttSink(Connector(given), "box", format, topic, "edge/box/status")
 
 
 @pytest.mark.parametrize(
@@ -179,3 +180,15 @@ async def test_a_broker_that_goes_away_leaves_the_rest_to_be_retried(broker: Mos
     await asyncio.wait([lost])
     assert (await made.deliver(part(3))).verdict == "retry"
     await made.close()
+
+
+async def test_on_3_1_1_it_delivers_and_says_that_it_cannot_hear_a_refusal(broker: Mosquitto) -> None:
+    options = ConnectOptions(broker.host, broker.port, "box")
+    made = MqttSink(Connector(lambda: options, "3.1.1"), "box", "reading", READINGS, "edge/box/status")
+    assert made.note == ""
+    await made.open()
+    assert "looks like one that it took" in made.note
+    # More than may be under way at once.
+    assert (await made.deliver(part(500))).verdict == "settled"
+    await made.close()
+    assert made.note == ""

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from collector.errors import SourceError
 from collector.mqtt.connect import ConnectOptions, connect
+from collector.mqtt.connector import Connector, Version
 from collector.mqtt.packets import Message
 from collector.reading import Frame
 from collector.sources.mqtt import MqttSource
 from tests.brokers import Mosquitto
+from tests.mqtt.fake_broker import Peer, fake_broker
 from tests.sources.intake import RecordingIntake, until
 
 
@@ -48,6 +51,10 @@ def options(broker: Mosquitto, **changed: object) -> ConnectOptions:
     return ConnectOptions(**(given | changed))  # type: ignore[arg-type]
 
 
+def source_of(broker: Mosquitto, version: Version = "auto", **changed: object) -> MqttSource:
+    return MqttSource(Connector(lambda: options(broker, **changed), version), ["meter/+"], 1, window=30)
+
+
 async def publish(broker: Mosquitto, *messages: Message) -> None:
     session = await connect(ConnectOptions(broker.host, broker.port, "publisher"), lambda messages: None)
     assert all(code in (0, 0x10) for code in await session.publish(messages))
@@ -60,7 +67,7 @@ async def stop(running: "asyncio.Task[None]") -> None:
 
 
 async def test_frames_carry_topic_token_and_repetition(broker: Mosquitto) -> None:
-    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    source, intake = source_of(broker), Recording()
     running = asyncio.create_task(source.run(intake))
     await until(lambda: intake.connections)
     await publish(broker, Message("meter/1", b"a"), Message("meter/2", b"b"))
@@ -80,7 +87,7 @@ async def test_frames_carry_topic_token_and_repetition(broker: Mosquitto) -> Non
 
 
 async def test_the_window_is_the_most_the_broker_hands_over(broker: Mosquitto) -> None:
-    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    source, intake = source_of(broker), Recording()
     running = asyncio.create_task(source.run(intake))
     await until(lambda: intake.connections)
     await publish(broker, *(Message("meter/1", b"%d" % n) for n in range(100)))
@@ -94,7 +101,7 @@ async def test_the_window_is_the_most_the_broker_hands_over(broker: Mosquitto) -
 
 async def test_retained_messages_come_once_not_at_every_start(broker: Mosquitto) -> None:
     await publish(broker, Message("meter/1", b"kept", retain=True))
-    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    source, intake = source_of(broker), Recording()
     for _ in range(3):
         running = asyncio.create_task(source.run(intake))
         before = intake.connections
@@ -107,7 +114,7 @@ async def test_retained_messages_come_once_not_at_every_start(broker: Mosquitto)
 
 
 async def test_a_payload_beyond_the_limit_is_refused_with_its_token(broker: Mosquitto) -> None:
-    source, intake = MqttSource(lambda: options(broker, max_payload=1000), ["meter/+"], 1), Recording()
+    source, intake = source_of(broker, max_payload=1000), Recording()
     running = asyncio.create_task(source.run(intake))
     await until(lambda: intake.connections)
     await publish(broker, Message("meter/1", b"x"), Message("meter/2", b"y" * 10_000_000), Message("meter/3", b"z"))
@@ -119,7 +126,7 @@ async def test_a_payload_beyond_the_limit_is_refused_with_its_token(broker: Mosq
 
 
 async def test_paused_it_reads_nothing(broker: Mosquitto) -> None:
-    source, intake = MqttSource(lambda: options(broker), ["meter/+"], 1), Recording()
+    source, intake = source_of(broker), Recording()
     running = asyncio.create_task(source.run(intake))
     await until(lambda: intake.connections)
     source.pause(True)
@@ -134,14 +141,83 @@ async def test_paused_it_reads_nothing(broker: Mosquitto) -> None:
 async def test_an_unreachable_broker_is_one_line(broker: Mosquitto) -> None:
     broker.stop()
     with pytest.raises(SourceError, match=f"127.0.0.1:{broker.port}") as raised:
-        await MqttSource(lambda: options(broker), ["meter/+"], 1).run(Recording())
+        await source_of(broker).run(Recording())
     assert "\n" not in str(raised.value)
 
 
 async def test_a_broker_that_goes_away_is_one_line(broker: Mosquitto) -> None:
     intake = Recording()
-    running = asyncio.create_task(MqttSource(lambda: options(broker), ["meter/+"], 1).run(intake))
+    running = asyncio.create_task(source_of(broker).run(intake))
     await until(lambda: intake.connections)
     broker.kill()
     with pytest.raises(SourceError, match=f"127.0.0.1:{broker.port}"):
         await running
+
+
+# MQTT 3.1.1
+
+
+async def test_on_3_1_1_the_window_is_20_until_more_have_been_unacknowledged(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker", config_lines=["max_inflight_messages 40"]) as broker:
+        source, intake = source_of(broker, "3.1.1"), Recording()
+        assert source.window == 30
+        running = asyncio.create_task(source.run(intake))
+        await until(lambda: intake.connections)
+        assert source.window == 20
+        await publish(broker, *(Message("meter/1", b"%d" % n) for n in range(100)))
+        await until(lambda: len(intake.seen) == 40)
+        assert source.window == 40
+        await stop(running)
+
+
+async def test_on_3_1_1_retained_messages_come_once_though_the_broker_sends_them_at_every_subscribe(
+    broker: Mosquitto,
+) -> None:
+    await publish(broker, Message("meter/1", b"kept", retain=True), Message("meter/2", b"too", retain=True))
+    payloads: list[bytes] = []
+    refusals: list[int] = []
+    # Two processes, each with two connections.
+    for _ in range(2):
+        source, intake = source_of(broker, "3.1.1"), Recording()
+        for connection in range(2):
+            running = asyncio.create_task(source.run(intake))
+            await until(lambda intake=intake, due=connection: intake.connections > due)
+            await publish(broker, Message("meter/3", b"live"))
+            await asyncio.sleep(0.2)
+            tokens = [frame.token for frame in intake.seen] + intake.refused_tokens
+            source.acknowledge(tokens)
+            intake.refused_tokens.clear()
+            await asyncio.sleep(0.1)
+            await stop(running)
+            payloads += [frame.payload for frame in intake.seen]
+            intake.seen.clear()
+        refusals.append(intake.refusals["retained"])
+    assert sorted(payloads) == [b"kept"] + [b"live"] * 4 + [b"too"]
+    assert refusals == [0, 2]
+
+
+async def test_on_3_1_1_a_retained_message_that_was_never_acknowledged_is_kept(broker: Mosquitto) -> None:
+    await publish(broker, Message("meter/1", b"kept", retain=True))
+    first, second = Recording(), Recording()
+    running = asyncio.create_task(source_of(broker, "3.1.1").run(first))
+    await until(lambda: first.seen)
+    await stop(running)
+    running = asyncio.create_task(source_of(broker, "3.1.1").run(second))
+    await until(lambda: second.seen and second.refused_tokens)
+    assert second.seen == [first.seen[0]._replace(again=True)]
+    assert second.refusals == {"retained": 1}
+    await stop(running)
+
+
+async def test_a_filter_that_3_1_1_refuses_is_named() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.expect(0x10)
+        peer.send(0x20, b"\0\0")
+        body = await peer.expect(0x82)
+        peer.send(0x90, body[:2], b"\x80")
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        made = Connector(lambda: ConnectOptions("127.0.0.1", port, "me"), "3.1.1")
+        with pytest.raises(SourceError, match=r"refuses to let us read meter/\+"):
+            await MqttSource(made, ["meter/+"], 1, window=30).run(Recording())

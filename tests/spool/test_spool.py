@@ -322,3 +322,30 @@ async def test_a_failed_commit_is_not_tried_again_at_close(tmp_path: Path, monke
     await rig.open()
     assert [values(s) for s in await rig.deliver()] == [[1]]
     await rig.spool.close()
+
+
+async def test_a_commit_during_a_read_hands_nothing_out_twice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.append([1])
+    await rig.spool.commit()
+    read = rig.spool.database.read
+
+    async def late(after: int, limit: int) -> Any:
+        monkeypatch.undo()
+        rig.append([2])
+        await rig.spool.commit()
+        return await read(after, limit)
+
+    monkeypatch.setattr(rig.spool.database, "read", late)
+    assert [values(await rig.spool.next("cloud")) for _ in range(2)] == [[1], [2]]
+    rig.append([3])
+    assert values(await rig.spool.next("cloud")) == [3]
+
+
+async def test_pending_by_the_books_is_what_is_stored(rig: Rig) -> None:
+    rig.spool.ready("cloud", False)
+    for start in range(1, 2000, 70):
+        rig.append(range(start, start + 70))
+        if start % 3 == 0:
+            await rig.spool.commit()
+    await rig.spool.commit()
+    assert rig.spool.tail.state.sinks["cloud"].pending == sum(count for _, count in rows(rig))

@@ -1,6 +1,9 @@
 """What a killed run leaves behind, and what the next one makes of it."""
 
+import shutil
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,8 +159,6 @@ async def test_many_rotations_of_the_journal_lose_nothing(rig: Rig) -> None:
 
 
 async def test_a_newer_database_is_refused(rig: Rig) -> None:
-    import sqlite3
-
     await rig.crash()
     with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -169,8 +170,6 @@ async def test_a_newer_database_is_refused(rig: Rig) -> None:
 
 
 async def test_a_foreign_database_is_refused_untouched(tmp_path: Path) -> None:
-    import sqlite3
-
     rig = Rig(tmp_path / "data")
     rig.directory.mkdir()
     with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
@@ -188,3 +187,66 @@ async def test_a_corrupt_database_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="move the file away") as raised:
         await rig.open()
     assert "\n" not in str(raised.value)
+
+
+async def test_what_came_while_the_journal_refused_is_in_it_once_it_takes_records_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(record: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    commit = rig.spool.database.commit
+
+    async def slow(*arguments: Any) -> None:
+        rig.append([2])
+        rig.spool.flush()
+        rig.append([3], tokens=False)
+        await commit(*arguments)
+
+    with monkeypatch.context() as full:
+        full.setattr(rig.spool.journal, "append", refuse)
+        rig.append([1])
+        rig.spool.flush()
+    with monkeypatch.context() as busy:
+        busy.setattr(rig.spool.database, "commit", slow)
+        await rig.spool.commit()
+    assert rig.spool.tail.journaled
+    await rig.crash()
+    await rig.open()
+    assert sorted(value for segment in await rig.deliver(count=3) for value in values(segment)) == [1, 2, 3]
+    books = rig.spool.tail.state.sinks["cloud"]
+    assert (books.received, books.pending, rig.remainder()) == (3, 0, 0)
+
+
+async def test_a_journal_that_somebody_removed_is_begun_again(rig: Rig, tmp_path: Path) -> None:
+    rig.append([1, 2], tokens=False)
+    shutil.rmtree(tmp_path / "run")
+    await rig.spool.tend()
+    assert rig.spool.tail.journaled
+    rig.append([3], tokens=False)
+    await rig.crash()
+    await rig.open()
+    assert [value for segment in await rig.deliver(count=2) for value in values(segment)] == [1, 2, 3]
+    assert rig.remainder() == 0
+
+
+async def test_dead_letters_survive_a_rotation_while_they_are_committed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.append([1, 2])
+    segment = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", segment)
+    rig.spool.settle("cloud", part, Outcome(dead={0: "bad"}))
+
+    async def cut(*arguments: Any) -> None:
+        rig.spool.tail.rotate()
+        raise SpoolError("killed here")
+
+    with monkeypatch.context() as killed:
+        killed.setattr(rig.spool.database, "commit", cut)
+        with pytest.raises(SpoolError):
+            await rig.spool.commit()
+    await rig.crash()
+    await rig.open()
+    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
+        assert connection.execute("SELECT seq, reason FROM dead").fetchall() == [(1, "bad")]

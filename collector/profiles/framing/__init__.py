@@ -3,8 +3,9 @@
 from collector.profiles.framing.delimiter import DelimiterFraming
 from collector.profiles.framing.fixed import FixedFraming
 from collector.profiles.framing.framer import INCOMPLETE, Framer
+from collector.profiles.framing.length_field import LengthFieldFraming
 from collector.profiles.framing.message import MessageFraming
 
-Framing = FixedFraming | DelimiterFraming | MessageFraming
+Framing = FixedFraming | LengthFieldFraming | DelimiterFraming | MessageFraming
 
 __all__ = ["INCOMPLETE", "Framer", "Framing"]

@@ -21,8 +21,8 @@ class DelimiterFraming(Table, frozen=True, kw_only=True, tag="delimiter"):
             yield "delimiter", 'is empty: write the characters that end a frame, such as "\\n"'
 
     @property
-    def frame_length(self) -> int | None:
-        return None
+    def frame_lengths(self) -> list[int]:
+        return []
 
     def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
         return DelimiterFramer(self, verify)

@@ -46,8 +46,8 @@ class FixedFraming(Envelope, frozen=True, kw_only=True, tag="fixed"):
             earlier.append(other.start)
 
     @property
-    def frame_length(self) -> int | None:
-        return self.length
+    def frame_lengths(self) -> list[int]:
+        return [self.length]
 
     def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
         return FixedFramer(self, verify)

@@ -8,8 +8,8 @@ from collector.profiles.table import Table
 
 class MessageFraming(Table, frozen=True, kw_only=True, tag="message"):
     @property
-    def frame_length(self) -> int | None:
-        return None
+    def frame_lengths(self) -> list[int]:
+        return []
 
     def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
         return MessageFramer(verify)

@@ -1,12 +1,13 @@
 """Frames with numbers at fixed positions."""
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from collector.errors import FrameError
 from collector.profiles.payload.numbers import Number, NumberName, Raw, bit_range, linear
+from collector.profiles.payload.unit import unit_fault
 from collector.profiles.table import Table
 from collector.reading import Decoded
 
@@ -63,8 +64,8 @@ class BinaryField(Table, frozen=True, kw_only=True):
             yield "scale", f"{self.scale} is not between 1e-12 and 1e12"
         if not abs(self.offset) <= 1e12:
             yield "offset", f"{self.offset} is not between -1e12 and 1e12"
-        if self.unit is not None and not (self.unit.isascii() and self.unit.isprintable() and self.unit):
-            yield "unit", f'{self.unit!r} is not plain ASCII such as "ug/m3", "degC" or "%RH"'
+        if self.unit is not None and (wrong := unit_fault(self.unit)):
+            yield "unit", wrong
         if self.range is not None and not self.range[0] <= self.range[1]:
             yield "range", f"the least, {self.range[0]}, is not below the greatest, {self.range[1]}"
 
@@ -116,6 +117,8 @@ class BinaryDevice(Table, frozen=True, kw_only=True):
 
 
 class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
+    options: ClassVar[frozenset[str]] = frozenset()
+
     fields: list[BinaryField]
     device: BinaryDevice | None = None
 
@@ -126,9 +129,8 @@ class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield "fields", f"{name!r} stands more than once: every field needs its own name"
 
-    @property
-    def units(self) -> dict[str, str]:
-        return {field.name: field.unit for field in self.fields if field.unit is not None}
+    def units_of(self, fields: dict[str, Any]) -> dict[str, str]:
+        return {one.name: one.unit for one in self.fields if one.unit is not None and one.name in fields}
 
     def misfits(self, length: int) -> Iterable[str]:
         """What does not fit into a frame of `length` bytes."""

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import msgspec
 
 from collector.errors import FrameError
-from collector.profiles.payload.instant import TimeUnit, instant
 from collector.profiles.payload.numbers import HIGHEST, LOWEST
-from collector.profiles.table import Table
+from collector.profiles.payload.open import OpenPayload, Stamp
+from collector.profiles.payload.unit import FieldUnit, units_of
 from collector.reading import Decoded
 
 MAX_DEPTH = 64
@@ -32,23 +32,14 @@ _NOT_FLAT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Nested, beyond 64 bits, or wrong. Before msgspec 0.21 a DecodeError is not a ValueError."""
 
 
-class JsonPayload(Table, frozen=True, kw_only=True, tag="json"):
-    """`time_field` and `device_field` name flattened keys; their fields stay among the others."""
+class JsonPayload(OpenPayload, frozen=True, kw_only=True, tag="json"):
+    units: list[FieldUnit] = []
 
-    time_field: str | None = None
-    time_unit: TimeUnit = "s"
-    device_field: str | None = None
-
-    @property
-    def units(self) -> dict[str, str]:
-        return {}
-
-    def misfits(self, length: int) -> tuple[str, ...]:
-        return (f"payload.type: JSON has no fixed length, but framing.length is {length}",)
+    def units_of(self, fields: dict[str, Any]) -> dict[str, str]:
+        return units_of(fields, self.units)
 
     def reader(self) -> Callable[[bytes], list[Decoded]]:
-        time_field, device_field = self.time_field, self.device_field
-        time_of = instant(self.time_unit)
+        stamp = Stamp(self)
 
         def read(payload: bytes) -> list[Decoded]:
             try:
@@ -61,19 +52,10 @@ class JsonPayload(Table, frozen=True, kw_only=True, tag="json"):
                     raise FrameError("empty", "an object or array without content")
                 if len(fields) > MAX_FIELDS:
                     raise FrameError("too large", f"more than {MAX_FIELDS} fields in one reading")
-                device = _identity(fields.get(device_field)) if device_field is not None else None
-                time_ns = time_of(fields.get(time_field)) if time_field is not None else None
-                decoded.append(Decoded(device, fields, time_ns))
+                decoded.append(stamp(fields))
             return decoded
 
         return read
-
-
-def _identity(value: Any) -> str | None:
-    """Text and whole numbers name a device; nothing else does."""
-    if isinstance(value, str):
-        return value or None
-    return str(value) if type(value) is int else None
 
 
 def _readings(payload: bytes) -> list[dict[str, Any]]:

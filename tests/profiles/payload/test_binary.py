@@ -46,7 +46,7 @@ def test_several_fields_and_a_device() -> None:
         fields=[field(name="a", unit="degC", range=(0, 1)), field(name="b", at=1), field(name="c", range=(0, 1))],
         device=BinaryDevice(at=2, length=2),
     )
-    assert payload.units == {"a": "degC"}
+    assert payload.units_of({"a": 2, "c": 2}) == {"a": "degC"}
     assert payload.reader()(bytes.fromhex("020304ab")) == [
         Decoded("0x04AB", {"a": 2, "b": 3, "c": 2}, None, ["a", "c"])
     ]

@@ -1,4 +1,4 @@
-"""`edge-collector profiles ...`: look into firmware profiles and try them on captured bytes."""
+"""`edge-collector profiles decode`: captured bytes through a profile."""
 
 import argparse
 import os
@@ -7,18 +7,16 @@ from pathlib import Path
 
 import msgspec
 
+from collector.commands.profiles.folders import DONE, FAILED, WRONG_USAGE, add_option, searched
 from collector.errors import ConfigurationError
-from collector.profiles import USER_FOLDER, builtin_folder, load
+from collector.profiles import Profile, load
 from collector.profiles.decode import Decoding, decode
 from collector.profiles.table import Hex
-
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+from collector.reading import Decoded
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds the verb; each verb below it sets `func`: the arguments in, the exit code out."""
-    verbs = subparsers.add_parser("profiles", help="firmware profiles").add_subparsers(metavar="COMMAND", required=True)
-    parser = verbs.add_parser(
+    parser = subparsers.add_parser(
         "decode",
         help="decode captured bytes",
         description="One JSON object a reading. Exit code 1 if none came or a complete frame was refused.",
@@ -29,34 +27,30 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     given.add_argument("--text", metavar="TEXT", help="captured text, taken as it is (UTF-8, no escapes)")
     given.add_argument("--file", metavar="PATH", type=Path, help="file with the captured bytes")
     parser.add_argument("--topic", metavar="T", help="the MQTT topic it came on")
-    parser.add_argument("--folder", metavar="DIR", type=Path, help="look for profiles here first")
-    parser.set_defaults(func=run_decode)
+    add_option(parser)
+    parser.set_defaults(func=run)
 
 
-def run_decode(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     try:
         data = _captured(arguments)
-        profile = load(arguments.id, _folders(arguments.folder))
+        profile = load(arguments.id, searched(arguments.folder))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return WRONG_USAGE
     decoding = decode(profile, [data], arguments.topic)
     for reading in decoding.readings:
-        line = {"device": reading.device, "fields": reading.fields, "units": profile.units_of(reading)}
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+        sys.stdout.buffer.write(as_json(profile, reading) + b"\n")
     trouble = _trouble(decoding)
     if trouble:
         print(f"{profile.id}: {trouble}", file=sys.stderr)
     return DONE if decoding.readings and not decoding.refused else FAILED
 
 
-def _folders(first: Path | None) -> list[Path]:
-    """Raises ConfigurationError for a folder that is not there."""
-    if first is None:
-        return [USER_FOLDER, builtin_folder()]
-    if not first.is_dir():
-        raise ConfigurationError([f"--folder {first}: is not a folder"])
-    return [first, USER_FOLDER, builtin_folder()]
+def as_json(profile: Profile, reading: Decoded) -> bytes:
+    """A reading with its units, in one line."""
+    line = {"device": reading.device, "fields": reading.fields, "units": profile.units_of(reading)}
+    return msgspec.json.encode(line)
 
 
 def _captured(arguments: argparse.Namespace) -> bytes:

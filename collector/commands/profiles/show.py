@@ -1,0 +1,138 @@
+"""`edge-collector profiles show`: what one profile reads, in words."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from collector.commands.profiles.folders import DONE, WRONG_USAGE, add_option, origin, searched
+from collector.errors import ConfigurationError
+from collector.profiles import Profile, available, load
+from collector.profiles.framing.delimiter import DelimiterFraming
+from collector.profiles.framing.fixed import FixedFraming
+from collector.profiles.framing.length_field import LengthFieldFraming
+from collector.profiles.payload import BinaryPayload, CsvPayload, JsonPayload, TextPayload
+from collector.profiles.payload.binary import BinaryField
+from collector.profiles.payload.unit import FieldUnit
+
+
+class FieldRow(NamedTuple):
+    field: str
+    unit: str
+    values: str
+
+
+def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("show", help="what a profile reads")
+    parser.add_argument("id", metavar="ID", help="the profile")
+    parser.add_argument("--markdown", action="store_true", help="in Markdown")
+    add_option(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        folders = searched(arguments.folder)
+        profile = load(arguments.id, folders)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return WRONG_USAGE
+    facts = [*_facts(profile), ("from", origin(available(folders)[profile.id]))]
+    fields = list(_fields(profile))
+    lines = _markdown(profile, facts, fields) if arguments.markdown else _plain(profile, facts, fields)
+    print("\n".join(lines))
+    return DONE
+
+
+def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
+    """What there is to say beside the fields."""
+    declaration = profile.declaration
+    if (line := declaration.serial) is not None:
+        yield "serial line", f"{line.baudrate} baud, {line.bytesize}{line.parity[0].upper()}{line.stopbits}"
+    yield "framing", _framing(profile)
+    if (checksum := declaration.checksum) is not None:
+        yield "checksum", f"{checksum.type} over bytes [{checksum.over[0]}, {checksum.over[1]}), at {checksum.at}"
+    for rule in declaration.topics:
+        said = "is ignored" if rule.ignore else f"device {rule.device or 'by the source'}"
+        for pattern in rule.patterns:
+            yield "topic", f"{pattern}: {said}{f', field {rule.field}' if rule.field else ''}"
+    yield "payload", _payload(profile)
+    yield "citation", profile.citation
+
+
+def _framing(profile: Profile) -> str:
+    framing = profile.declaration.framing
+    match framing:
+        case FixedFraming():
+            end = f", ends with {framing.end.hex(' ')}" if framing.end else ""
+            return f"frames of {framing.length} bytes that begin with {framing.start.hex(' ')}{end}"
+        case LengthFieldFraming():
+            known = f"{', '.join(map(str, framing.lengths))} bytes" if framing.lengths else "any length"
+            return f"frames that begin with {framing.start.hex(' ')} and say their length; {known}"
+        case DelimiterFraming():
+            return f"frames that end with {framing.delimiter!r}, at most {framing.max_length} bytes"
+        case _:
+            return "an MQTT message is a frame"
+
+
+def _payload(profile: Profile) -> str:
+    payload = profile.declaration.payload
+    match payload:
+        case JsonPayload():
+            return "JSON; every key becomes a field, nested ones as a.b and a[0]"
+        case CsvPayload():
+            columns = f"{len(payload.columns)} columns" if payload.columns else "any columns, c0, c1, ..."
+            return f"values between {payload.separator!r}: {columns}; a source may name its own"
+        case TextPayload():
+            return f"a bare value, field {payload.field!r} unless the topic says otherwise"
+        case _:
+            return "numbers at fixed positions"
+
+
+def _fields(profile: Profile) -> Iterator[FieldRow]:
+    payload = profile.declaration.payload
+    match payload:
+        case BinaryPayload():
+            for field in payload.fields:
+                yield FieldRow(field.name, field.unit or "", _values(field))
+        case CsvPayload():
+            for column in payload.columns:
+                yield FieldRow(column.name, column.unit or "", "number" if column.unit else "")
+        case JsonPayload() | TextPayload():
+            for rule in payload.units:
+                for pattern in rule.fields:
+                    yield FieldRow(pattern, *_unit(rule))
+
+
+def _values(field: BinaryField) -> str:
+    if field.enum is not None:
+        return ", ".join(field.enum.values())
+    return f"{field.range[0]:g} to {field.range[1]:g}" if field.range is not None else ""
+
+
+def _unit(rule: FieldUnit) -> tuple[str, str]:
+    choice = rule.chosen_by
+    if choice is None:
+        return rule.unit or "", ""
+    return rule.unit or "", ", ".join(f"{unit} if {choice.field} is {key}" for key, unit in choice.units.items())
+
+
+def _plain(profile: Profile, facts: list[tuple[str, str]], fields: list[FieldRow]) -> Iterator[str]:
+    yield f"{profile.id}: {profile.name}"
+    width = max(len(name) for name, _ in facts)
+    yield from (f"  {name.ljust(width)}  {text}" for name, text in facts)
+    if fields:
+        rows = [("field", "unit", "values"), *fields]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        yield ""
+        for row in rows:
+            yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _markdown(profile: Profile, facts: list[tuple[str, str]], fields: list[FieldRow]) -> Iterator[str]:
+    yield f"## `{profile.id}`: {profile.name}"
+    yield ""
+    yield from (f"- {name}: {text if name in ('from', 'citation') else f'`{text}`'}" for name, text in facts)
+    if fields:
+        yield from ("", "| Field | Unit | Values |", "|---|---|---|")
+        yield from (f"| `{row.field}` | {row.unit} | {row.values} |" for row in fields)

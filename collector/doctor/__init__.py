@@ -1,0 +1,1 @@
+"""`edge-collector doctor`: looks at everything the collector stands on, one file a subject."""

@@ -1,0 +1,151 @@
+"""Every event the daemon logs. Codes and MESSAGE_IDs never change: alerts are built on them, not on prose."""
+
+import logging
+from dataclasses import dataclass
+
+LOGGER = "edge_collector"
+
+_logger = logging.getLogger(LOGGER)
+
+
+@dataclass(frozen=True)
+class Event:
+    code: str
+    level: int
+    message_id: str
+    """128 random bits, as sd_id128(3) wants them; `journalctl MESSAGE_ID=...` finds the event."""
+    meaning: str
+    """For the table in the README."""
+    burst: int = 10
+    """Lines about one source or sink that may come at once; see `rate`."""
+
+    def log(self, message: str, *arguments: object, exc_info: bool = False, **labels: str | int) -> None:
+        """One line. Lines of one event about one `source` or `sink` share a rate limit."""
+        extra = {"event": self, "labels": labels}
+        _logger.log(self.level, message, *arguments, exc_info=exc_info, extra=extra, stacklevel=2)
+
+
+DAEMON_STARTED = Event(
+    "daemon.started",
+    logging.INFO,
+    "975c36dc00664940af99e92d4eaf24dc",
+    "the collector works",
+)
+DAEMON_STOPPING = Event(
+    "daemon.stopping",
+    logging.INFO,
+    "a242efb2152c4358b6f637e323d4e04d",
+    "it was told to stop, and commits what is pending",
+)
+DAEMON_FAILED = Event(
+    "daemon.failed",
+    logging.CRITICAL,
+    "0ce930f5a5fe473783ef6cc04d48eedc",
+    "it cannot go on and ends with exit code 1",
+)
+CONFIG_WARNING = Event(
+    "config.warning",
+    logging.WARNING,
+    "42266e42b85b433fb313062c0d26eeca",
+    "the configuration works, but hardly as meant",
+    burst=1000,
+)
+STATUS_UNAVAILABLE = Event(
+    "status.unavailable",
+    logging.WARNING,
+    "90558e97062345f383d6ff16e55c5bc2",
+    "`status.listen` cannot be listened on; collecting goes on",
+)
+SOURCE_CONNECTED = Event(
+    "source.connected",
+    logging.INFO,
+    "f07ed84c8dfa45138ea42e7264c8f689",
+    "a source is open, or subscribed",
+)
+SOURCE_LOST = Event(
+    "source.lost",
+    logging.WARNING,
+    "2e539e69bcf44b1aacabaf2d2b32fcf7",
+    "a source cannot be opened or was lost; tried again by itself",
+)
+FRAME_REFUSED = Event(
+    "frame.refused",
+    logging.WARNING,
+    "fd325abe006f451fb847c30fc21037e2",
+    "frames are not what the profile says; counted, one line a minute",
+)
+SINK_CONNECTED = Event(
+    "sink.connected",
+    logging.INFO,
+    "b9eb320ab4fa46b19722937932c3872e",
+    "a sink takes readings",
+)
+SINK_BACKOFF = Event(
+    "sink.backoff",
+    logging.WARNING,
+    "669b14abb60e44c0851ce1d8fa2242c9",
+    "a sink cannot be reached; its readings wait",
+)
+SINK_HELD = Event(
+    "sink.held",
+    logging.ERROR,
+    "ef8fc06375d64a0bb9ddda60acdf024d",
+    "a sink does not let us in; its readings wait until somebody sees to it",
+)
+MQTT_3_1_1 = Event(
+    "mqtt.3_1_1",
+    logging.WARNING,
+    "9c15426afb11451ebba3f3cf3560f039",
+    "a broker speaks no MQTT 5, so it cannot say that it refuses a message",
+)
+READING_DEAD = Event(
+    "reading.dead",
+    logging.ERROR,
+    "3b80e21309b44b128192f524920b4baf",
+    "a sink refused readings for good; kept as dead letters",
+)
+SPOOL_FULL = Event(
+    "spool.full",
+    logging.WARNING,
+    "11026c2fcf784c9e945b9c4c829e5d34",
+    "the oldest readings were dropped to make room",
+)
+SPOOL_DAMAGED = Event(
+    "spool.damaged",
+    logging.CRITICAL,
+    "842b4cd45e7045b2b0d76e13783f6d1f",
+    "a stored segment cannot be read; its readings are lost, and counted",
+)
+SPOOL_TAKEN_OVER = Event(
+    "spool.taken_over",
+    logging.INFO,
+    "e6494963081e44b4a29cbe5b36068bdf",
+    "readings that the last run had in memory go on their way",
+)
+JOURNAL_DEGRADED = Event(
+    "journal.degraded",
+    logging.WARNING,
+    "eb1302e683c741f098080b3b04fae8d0",
+    "the tail journal costs flash writes, or takes no records",
+)
+JOURNAL_RESTORED = Event(
+    "journal.restored",
+    logging.INFO,
+    "eb4eff62e474464299d20df9b173eeef",
+    "the tail journal takes records again",
+)
+INTERNAL_ERROR = Event(
+    "internal.error",
+    logging.ERROR,
+    "6f6ac02917db4b5798706a49fe35f699",
+    "a fault of our own, with its traceback; please report it",
+)
+LOG_DROPPED = Event(
+    "log.dropped",
+    logging.WARNING,
+    "701570a4f88941f0b4508bf443686f08",
+    "log lines were lost while nobody read them",
+)
+
+EVENTS = [entry for entry in list(globals().values()) if isinstance(entry, Event)]
+"""In the order of the table in the README."""

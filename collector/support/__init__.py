@@ -1,0 +1,1 @@
+"""`edge-collector support-bundle`: what somebody far away needs to help, and no secret."""
