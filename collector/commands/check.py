@@ -2,13 +2,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from collector.check import load_checked
+from collector.commands import configuration
 from collector.config.show import show
 from collector.errors import ConfigurationError
-
-DEFAULT_FILE = Path("/etc/edge-collector/collector.toml")
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,14 +15,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="check the configuration and show it in effect",
         description="Names every mistake at once and exits with 2, or shows the configuration in effect.",
     )
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_FILE,
-        help="the configuration file (default: %(default)s)",
-    )
+    configuration.add_option(parser)
     parser.set_defaults(func=run)
 
 

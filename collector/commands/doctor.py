@@ -4,13 +4,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from collector.check import load_checked
-from collector.commands.check import DEFAULT_FILE
+from collector.commands import configuration
 from collector.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,14 +25,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Examines clock, disk, serial ports, brokers, servers and certificates; exits with 1 on a failure.",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_FILE,
-        help="the configuration file (default: %(default)s)",
-    )
+    configuration.add_option(parser)
     parser.set_defaults(func=run)
 
 

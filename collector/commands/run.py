@@ -4,23 +4,15 @@ import argparse
 import asyncio
 import os
 import sys
-from pathlib import Path
 
 from collector.check import load_checked
-from collector.commands.check import DEFAULT_FILE
+from collector.commands import configuration
 from collector.errors import ConfigurationError
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("run", help="collect readings until told to stop")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_FILE,
-        help="the configuration file (default: %(default)s)",
-    )
+    configuration.add_option(parser)
     parser.set_defaults(func=run)
 
 

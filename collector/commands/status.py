@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import msgspec
 
-from collector.commands.check import DEFAULT_FILE
+from collector.commands import configuration
 from collector.commands.status_text import show
 from collector.config.load import load
 from collector.errors import CollectorError, ConfigurationError
@@ -21,14 +20,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Shows sources, sinks, the books and what to do where something is wrong.",
     )
     parser.add_argument("--json", action="store_true", help="print what the daemon's /status says, as it is")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_FILE,
-        help="the configuration file of the running collector (default: %(default)s)",
-    )
+    configuration.add_option(parser)
     parser.set_defaults(func=run)
 
 

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from collector.commands.check import DEFAULT_FILE
+from collector.commands import configuration
 from collector.config.load import load
 from collector.errors import CollectorError, ConfigurationError
 
@@ -19,14 +19,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("-o", "--output", metavar="FILE.tar.gz", type=Path, help="where to (default: here)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="a log file to pack, instead of systemd's journal")
-    parser.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=DEFAULT_FILE,
-        help="the configuration file (default: %(default)s)",
-    )
+    configuration.add_option(parser)
     parser.set_defaults(func=run)
 
 
