@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+import collector
 from collector.demo.process import Process, accepts, free_port, says
 from collector.demo.uplink import Uplink
 from collector.errors import ConfigurationError
@@ -141,7 +142,8 @@ class Stage:
             return count
 
     def _process(self, name: str, arguments: list[str]) -> Process:
-        environment = {"RUNTIME_DIRECTORY": str(self._runtime)}
+        # This very code, whatever lies in the current directory: `-P` leaves that out of the path.
+        environment = {"RUNTIME_DIRECTORY": str(self._runtime), "PYTHONPATH": str(Path(collector.__file__).parents[1])}
         return Process(name, arguments, self.directory / f"{name}.log", environment)
 
     def _broker(self, name: str, mosquitto: str, port: int) -> Process:

@@ -97,20 +97,26 @@ class WebSocketTransport(asyncio.Transport):
                 await asyncio.wait(rest)
             ends = [direction.exception() for direction in directions if direction.done()]
             error = next((end for end in ends if isinstance(end, Exception)), None)
-        finally:
-            self._closing = True
-            for direction in directions:
-                direction.cancel()
-            try:
-                await asyncio.gather(*directions, return_exceptions=True)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_TIMEOUT):
-                        await self._connection.close()
-            finally:
-                # Also when a loop that ends cancels us once more.
-                await self._client.close()
-                self._socket.close()
-                self._protocol.connection_lost(error)
+        except asyncio.CancelledError:
+            await self._finish(directions, error)
+            raise
+        # Not in `finally`: a loop that is gone throws GeneratorExit in here, and then nothing can be awaited.
+        await self._finish(directions, error)
+
+    async def _finish(self, directions: "list[asyncio.Task[None]]", error: Exception | None) -> None:
+        self._closing = True
+        for direction in directions:
+            direction.cancel()
+        try:
+            await asyncio.gather(*directions, return_exceptions=True)
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._connection.close()
+        except (TimeoutError, asyncio.CancelledError):
+            # Also when a loop that ends cancels us once more.
+            pass
+        await self._client.close()
+        self._socket.close()
+        self._protocol.connection_lost(error)
 
     async def _receive(self) -> None:
         while True:
