@@ -56,5 +56,5 @@ mmdebstrap --quiet --mode="$mode" --variant=apt --format=null \
     --essential-hook='mkdir -p "$1/srv/edge-collector" && printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d" && chmod 755 "$1/usr/sbin/policy-rc.d"' \
     --customize-hook="tar-in '$scratch/tree.tar' /srv/edge-collector" \
     --customize-hook="upload '$scratch/run' /srv/run" \
-    --customize-hook="chroot \"\$1\" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin sh /srv/run $*" \
+    --customize-hook="chroot \"\$1\" env -i ${CI:+CI=$CI} HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin sh /srv/run $*" \
     "$SUITE" - ${mirror:+"$mirror"}

@@ -335,6 +335,7 @@ def _string(text: str) -> str:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(_documents)
 @example({"sources": {"a": {"type": "mqtt", "topics": [], "url": 1}}})
+@example({"sinks": {"cloud": {"urls": False}}})
 @example({"spool": {"hold": "\u0e3b", "max_bytes": "\x85"}})
 def test_any_toml_loads_or_is_refused_in_lines(tmp_path: Path, document: dict[str, object]) -> None:
     text = "\n".join(f"{key} = {_toml(value)}" for key, value in document.items())
