@@ -38,4 +38,4 @@ class Backoff:
         ceiling = min(self._maximum, self._minimum * 2.0 ** min(self._failures + 1, 32))
         self._failures += 1
         delay = self._minimum + self._draw() * max(0.0, ceiling - self._minimum)
-        return max(delay, min(at_least, self._maximum))
+        return float(max(delay, min(at_least, self._maximum)))

@@ -3,6 +3,7 @@
 import random
 
 from collector.backoff import STABLE, Backoff
+from collector.config.units import Duration
 
 
 class Hand:
@@ -52,3 +53,9 @@ def test_years_of_failures_do_not_overflow() -> None:
     backoff = Backoff(1.0, 60.0, now=Hand(), draw=lambda: 1.0)
     for _ in range(5000):
         assert backoff.failed() <= 60.0
+
+
+def test_a_delay_is_a_plain_number_whatever_the_configuration_holds() -> None:
+    """`/status` encodes it."""
+    backoff = Backoff(Duration(1.0), Duration(2.0), now=Hand(), draw=lambda: 1.0)
+    assert type(backoff.failed(at_least=120.0)) is float

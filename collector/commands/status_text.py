@@ -120,7 +120,7 @@ def _about_sink(name: str, sink: SinkReport) -> Iterator[str]:
     if sink.state == "held":
         yield (
             f"sink {name} refuses us ({sink.last_error or 'no reason given'}): correct its credentials or "
-            "permissions, then restart the collector; every reading is kept meanwhile"
+            "permissions; it is tried again by itself, and every reading is kept meanwhile"
         )
     elif sink.state == "waiting":
         yield f"sink {name} is not reached, its readings wait: {sink.last_error or 'no reason known'}"
@@ -130,7 +130,7 @@ def _about_sink(name: str, sink: SinkReport) -> Iterator[str]:
             "raise spool.max_bytes, or mend the sink sooner"
         )
     if sink.ledger.dead:
-        yield f"sink {name} will never take {sink.ledger.dead:,} readings: see edge-collector spool dead"
+        yield f"sink {name} will never take {sink.ledger.dead:,} readings: see the table dead of spool.sqlite3"
     if sink.ledger.remainder:
         yield f"the books of sink {name} do not balance: this is a bug; send edge-collector support-bundle"
 
