@@ -228,4 +228,4 @@ def connection(name: str, section: model.MqttSource | model.MqttSink, loaded: Lo
 
 
 def _backoff(section: model.BackoffRange, clock: Clock) -> Backoff:
-    return Backoff(float(section.min), float(section.max), now=clock.monotonic)
+    return Backoff(section.min, section.max, now=clock.monotonic)
