@@ -6,6 +6,9 @@ CollectorError             one line: what, where, what to do
 ├── SourceError            a source cannot be opened or was lost; the wiring tries again
 ├── SinkError              a sink cannot be reached or was lost; the wiring tries again
 └── SpoolError             the disk side cannot go on; the process ends and the next start verifies
+    ├── SpoolRefused       somebody must see to it first: in use, of a newer version, not ours to write
+    ├── DiskUnavailable    full, read-only or locked: nothing is lost, and it is tried again
+    └── SpoolDamaged       the database cannot be read: put aside, what is readable taken over
 """
 
 
@@ -44,3 +47,15 @@ class SinkError(CollectorError):
 
 class SpoolError(CollectorError):
     """The spool cannot keep its promise any longer."""
+
+
+class SpoolRefused(SpoolError):
+    """The data directory is not one to work in until somebody has seen to it."""
+
+
+class DiskUnavailable(SpoolError):
+    """The disk takes nothing for the moment; what was asked has not happened, and may be asked again."""
+
+
+class SpoolDamaged(SpoolError):
+    """The database is damaged or not one of ours."""

@@ -61,12 +61,12 @@ def of_departed(spool: Spool | None) -> dict[str, SinkReport]:
 def of_spool(spool: Spool | None, limit: int) -> SpoolReport:
     if spool is None:
         return SpoolReport(limit_bytes=int(limit), journal="none: without a sink nothing is kept")
-    seconds = spool.commit_seconds
+    seconds = spool.commits.seconds
     return SpoolReport(
         pending_readings=max((sink.pending for sink in spool.tail.state.sinks.values()), default=0),
         bytes=spool.database.bytes,
         limit_bytes=int(limit),
-        oldest_age_seconds=spool.oldest_age(),
+        oldest_age_seconds=spool.commits.oldest_age(),
         commits=seconds.count,
         commit_seconds=Histogram(
             dict(zip(seconds.bounds, accumulate(seconds.counts), strict=False)), seconds.count, seconds.total
@@ -75,9 +75,12 @@ def of_spool(spool: Spool | None, limit: int) -> SpoolReport:
     )
 
 
-def ready(intakes: list[SourceIntake], spool: Spool | None) -> list[Check]:
-    """Never the cloud: a box that cannot reach it still does its work."""
-    checks = [Check("spool", True, "open" if spool is not None else "none: no sink is configured")]
+def ready(intakes: list[SourceIntake], spool: Spool | None, opening: str) -> list[Check]:
+    """Never the cloud: a box that cannot reach it still does its work. `opening` says why the spool is not open yet."""
+    if spool is not None:
+        checks = [Check("spool", not spool.trouble, spool.trouble or "open")]
+    else:
+        checks = [Check("spool", not opening, opening or "none: no sink is configured")]
     checks += [
         Check(
             f"source {intake.name}",

@@ -18,7 +18,9 @@ DRAIN = 1.0
 class Pipeline:
     """`start` opens everything, `run` works until cancelled or the spool fails, `stop` leaves all committed."""
 
-    def __init__(self, loaded: Loaded, clock: SystemClock) -> None:
+    def __init__(self, loaded: Loaded, clock: SystemClock, waits_for: str = "") -> None:
+        """`waits_for` says what must be mended before it can start."""
+        self._opening = waits_for or "opening"
         self._loaded = loaded
         self._clock = clock
         self._spool: Spool | None = None
@@ -41,7 +43,7 @@ class Pipeline:
                 sinks=list(configuration.sinks),
                 windows=assembly.windows(configuration),
                 on_safe=self._safe,
-                on_crowded=self._pause,
+                on_held_back=self._hold_back,
             )
         try:
             self._intakes = assembly.sources(self._loaded, self._spool, self._clock)
@@ -51,6 +53,7 @@ class Pipeline:
             if self._spool is not None:
                 await self._spool.close()
             raise
+        self._opening = ""
 
     async def run(self) -> None:
         """Raises what ends any part: only the spool's failures do, and bugs."""
@@ -67,8 +70,9 @@ class Pipeline:
 
     async def stop(self) -> None:
         """Stops reading, commits what is not delivered, acknowledges it, then closes sources and sinks."""
-        self._pause(True)
         self._stopping = True
+        for intake in self._intakes:
+            intake.source.pause(True)
         spool = self._spool
         try:
             if spool is not None and not any(task.done() for task in self._running):
@@ -93,11 +97,13 @@ class Pipeline:
         for intake in self._intakes:
             intake.safe(through)
 
-    def _pause(self, paused: bool) -> None:
+    def _hold_back(self, held_back: bool) -> None:
+        """Sources that hand over the same again can wait; what the others read the spool takes or counts."""
         if self._stopping:
             return
         for intake in self._intakes:
-            intake.source.pause(paused)
+            if intake.source.window:
+                intake.source.pause(held_back)
 
     def report(self) -> Report:
         """The figures of the moment."""
@@ -121,7 +127,7 @@ class Pipeline:
                 if spool is not None
             }
             | figures.of_departed(spool),
-            ready=figures.ready(self._intakes, spool),
+            ready=figures.ready(self._intakes, spool, self._opening),
             alive=figures.alive(spool, self._clock.monotonic()),
         )
 

@@ -51,7 +51,7 @@ async def test_from_wire_to_cloud(broker: Mosquitto, tmp_path: Path, monkeypatch
         sinks=["cloud"],
         windows={},
         on_safe=safe.append,
-        on_crowded=lambda crowded: None,
+        on_held_back=lambda crowded: None,
     )
     epoch = spool.tail.state.epoch
 
@@ -88,7 +88,7 @@ async def test_from_wire_to_cloud(broker: Mosquitto, tmp_path: Path, monkeypatch
     await until(lambda: safe)
     books = spool.tail.state.sinks["cloud"]
     assert (books.received, books.delivered, books.pending) == (1, 1, 0)
-    assert spool.commit_seconds.count == 0
+    assert spool.commits.seconds.count == 0
 
     for task in (reading, delivering):
         task.cancel()

@@ -114,7 +114,31 @@ SPOOL_DAMAGED = Event(
     "spool.damaged",
     logging.CRITICAL,
     "842b4cd45e7045b2b0d76e13783f6d1f",
-    "a stored segment cannot be read; its readings are lost, and counted",
+    "the database or a part of it cannot be read; what is lost is counted",
+)
+SPOOL_VERIFYING = Event(
+    "spool.verifying",
+    logging.WARNING,
+    "b913f1b304b07d782f55acca26ffd728",
+    "the last run ended on an error of the disk, so every page is read before work begins",
+)
+SPOOL_SALVAGED = Event(
+    "spool.salvaged",
+    logging.WARNING,
+    "1d923b862f77ad2a42d20431976cb8d7",
+    "what was readable of a damaged database is in a new one; the old one is in `quarantine/`",
+)
+DISK_UNAVAILABLE = Event(
+    "disk.unavailable",
+    logging.ERROR,
+    "c9ca130f8daca408155527628e832f81",
+    "the disk is full, read-only or locked; nothing is lost while memory lasts, and it is tried again",
+)
+DISK_AVAILABLE = Event(
+    "disk.available",
+    logging.INFO,
+    "201c3e2e364f4cc5c7a3a90d2d51c31d",
+    "the disk takes readings again",
 )
 SPOOL_TAKEN_OVER = Event(
     "spool.taken_over",

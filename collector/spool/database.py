@@ -1,30 +1,37 @@
 """The SQLite side of the spool: one file, one connection, one writer, every commit an fsync.
 
-A commit is one transaction: new segments in, finished ones out, the state beside them.
+A commit is one transaction: new segments in, finished ones out, the state beside them. The file is
+locked for as long as it is open, so that nobody else's connection can write, checkpoint or block.
 """
 
 import asyncio
 import contextlib
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Sequence
-from importlib import resources
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import msgspec
 
 from collector.clock import Regime
-from collector.errors import SpoolError
+from collector.errors import DiskUnavailable, SpoolDamaged, SpoolRefused
 from collector.segment import Segment
+from collector.spool import migrations
+from collector.spool.ballast import WAL_BYTES, Ballast
+from collector.spool.faults import DiskFull, explain
+from collector.spool.note import note
 from collector.spool.state import DeadLetter
 
 APPLICATION_ID = 0x45434F4C
-SCHEMA_VERSION = 1
+PAGE = 4096
 _ZLIB = 1
+_TABLES = {"segment", "state", "dead"}
 
-_PRAGMAS = """
-PRAGMA page_size = 4096;
+_PRAGMAS = f"""
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA page_size = {PAGE};
 PRAGMA auto_vacuum = NONE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -32,19 +39,15 @@ PRAGMA secure_delete = OFF;
 PRAGMA cell_size_check = ON;
 PRAGMA trusted_schema = OFF;
 PRAGMA mmap_size = 0;
-PRAGMA wal_autocheckpoint = 1000;
-PRAGMA journal_size_limit = 4194304;
+PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE};
+PRAGMA journal_size_limit = {WAL_BYTES};
 PRAGMA busy_timeout = 5000;
 """
 
-_DAMAGED = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
-
 # The two functions run in the database's own thread, so compression costs the event loop nothing.
 _INSERT = "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, crc32(?9), deflate(?9))"
-_SELECT = """
-SELECT id, epoch, first_seq, count, boot_id, offset_ns, synchronised, crc32, body
-FROM segment WHERE id > ? ORDER BY id LIMIT ?
-"""
+_SELECT_ROW = "SELECT id, epoch, first_seq, count, boot_id, offset_ns, synchronised, crc32, body FROM segment"
+_SELECT = f"{_SELECT_ROW} WHERE id > ? ORDER BY id LIMIT ?"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -56,33 +59,80 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """Every method raises SpoolError with one line when SQLite fails."""
+    """Every method raises SpoolError with one line when SQLite fails, of the class that `faults` gives it."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
-        self._path = path
-        self._connection = connection
-        self._turn = asyncio.Lock()
+    def __init__(self, path: Path, connection: aiosqlite.Connection, ballast: Ballast) -> None:
+        self.ballast = ballast
         self.bytes = 0
         """Pages in use, in bytes, as of the last commit."""
+        self.file_bytes = 0
+        """All pages, used or free."""
+        self.path = path
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._inode = 0
+        self.cramped = False
+        """The disk was full, so the ballast is gone: what is stored may change but not grow."""
+        self.failed = False
+        """An error that only a new start with a look at everything can mend."""
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
-        """Opens or makes the database. Refuses a file that is not ours or is of a newer version."""
+        """Opens or makes the database, and brings its schema up to date.
+
+        Raises SpoolDamaged for what is not ours as well, SpoolRefused for a newer version.
+        """
+        ballast = Ballast(path.with_name("ballast"))
+        try:
+            return await cls._open(path, ballast)
+        except DiskFull:
+            if not ballast.release():
+                raise
+            return await cls._open(path, ballast)
+
+    @classmethod
+    async def _open(cls, path: Path, ballast: Ballast) -> "Database":
         try:
             connection = await aiosqlite.connect(path, isolation_level=None)
         except sqlite3.Error as error:
-            raise SpoolError(f"{path}: {error}; see that the directory exists and is ours to write") from error
-        database = cls(path, connection)
+            raise explain(path, error) from error
+        database = cls(path, connection, ballast)
         try:
             async with database._using():
                 await database._prepare()
+            database._inode = _inode(path)
         except BaseException:
             await connection.close()
             raise
+        ballast.take()
         return database
 
     async def close(self) -> None:
+        """Checkpoints; the room that the WAL had is kept for the next start."""
         await self._connection.close()
+        self.ballast.take()
+
+    def recover_room(self) -> bool:
+        """Takes the ballast again if the disk has room for it; whether the disk is no longer cramped."""
+        if self.ballast.take():
+            self.cramped = False
+        return not self.cramped
+
+    async def restore(self, rows: Sequence[tuple[Any, ...]], letters: Sequence[tuple[Any, ...]]) -> None:
+        """Stores rows as they stood in another database of the same schema; on disk on return."""
+
+        async def write(connection: aiosqlite.Connection) -> None:
+            await connection.executemany("INSERT OR IGNORE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            await connection.executemany(
+                "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)", letters
+            )
+
+        await self._transact(write)
+
+    @property
+    def gone(self) -> bool:
+        """Somebody has removed or replaced the file: what is committed would not be found again."""
+        return _inode(self.path) != self._inode
 
     async def load(self) -> bytes | None:
         """The state of the last commit; None in a new database."""
@@ -96,22 +146,22 @@ class Database:
             (s.id, s.epoch, s.first_seq, s.count, *s.regime[:2], s.regime.synchronised, _ZLIB, s.body) for s in segments
         ]
         letters = [(d.sink, d.epoch, d.seq, d.reason, d.reading) for d in dead]
-        async with self._using() as connection:
-            await connection.execute("BEGIN IMMEDIATE")
-            try:
-                await connection.executemany(_INSERT, rows)
-                await connection.execute("DELETE FROM segment WHERE id <= ?", (floor,))
-                await connection.executemany(
-                    "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)",
-                    letters,
-                )
-                await connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
-                await connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    await connection.execute("ROLLBACK")
+
+        async def write(connection: aiosqlite.Connection) -> None:
+            await connection.execute("DELETE FROM segment WHERE id <= ?", (floor,))
+            await connection.executemany(_INSERT, rows)
+            await connection.executemany(
+                "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)", letters
+            )
+            await connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
+
+        try:
+            await self._transact(write)
+        except DiskFull:
+            self.cramped = True
+            if not self.ballast.release():
                 raise
-            await self._measure()
+            await self._transact(write)
 
     async def read(self, after: int, limit: int) -> list[Row]:
         """The next stored segments with an id above `after`, in order."""
@@ -127,45 +177,81 @@ class Database:
             )
         return [(row[0], row[1], row[2]) for row in rows]
 
+    async def verify(self) -> None:
+        """Reads every page. Raises SpoolDamaged; takes some seconds for each 100 MB."""
+        async with self._using() as connection:
+            for (said,) in await connection.execute_fetchall("PRAGMA quick_check(1)"):
+                if said != "ok":
+                    raise SpoolDamaged(f"{self.path}: {' '.join(said.split())}")
+
+    async def newest_intact(self, rows: int = 8) -> bool:
+        """Whether the segments committed last match their checksums."""
+        async with self._using() as connection:
+            newest = await connection.execute_fetchall(f"{_SELECT_ROW} ORDER BY id DESC LIMIT ?", (rows,))
+        return all(_row(*row).segment is not None for row in newest)
+
     @contextlib.asynccontextmanager
     async def _using(self) -> AsyncIterator[aiosqlite.Connection]:
         async with self._turn:
             try:
                 yield self._connection
             except sqlite3.Error as error:
-                code = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
-                remedy = "; move the file away to start afresh" if code in _DAMAGED else ""
-                raise SpoolError(f"{self._path}: {error} ({code}){remedy}") from error
+                explained = explain(self.path, error)
+                if not isinstance(explained, DiskUnavailable):
+                    self.failed = True
+                    note(self.path.parent, "damaged" if isinstance(explained, SpoolDamaged) else "verify")
+                raise explained from error
+
+    async def _transact(self, write: Callable[[aiosqlite.Connection], Awaitable[None]]) -> None:
+        async with self._using() as connection:
+            await connection.execute("BEGIN IMMEDIATE")
+            try:
+                await write(connection)
+                await connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    await connection.execute("ROLLBACK")
+                raise
+            await self._measure()
 
     async def _prepare(self) -> None:
         connection = self._connection
-        application_id = await self._value("PRAGMA application_id")
-        version = await self._value("PRAGMA user_version")
-        tables = await self._value("SELECT count(*) FROM sqlite_schema")
-        if (tables or application_id) and application_id != APPLICATION_ID:
-            raise SpoolError(f"{self._path}: not a spool of ours (application id {application_id}); move it away")
-        if version > SCHEMA_VERSION:
-            raise SpoolError(
-                f"{self._path}: written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
-                "install that version, or move the file away to start afresh"
-            )
         await connection.create_function("deflate", 1, _deflate, deterministic=True)
         await connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
-        await connection.executescript(_PRAGMAS)
-        if not tables:
-            schema = resources.files("collector.spool").joinpath("schema.sql").read_text()
-            await connection.executescript(
-                f"BEGIN;{schema}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+        application_id = await self._value("PRAGMA application_id")
+        version = await self._value("PRAGMA user_version")
+        tables = {row[0] for row in await connection.execute_fetchall("SELECT name FROM sqlite_schema")}
+        steps = migrations.scripts()
+        if (tables or application_id) and application_id != APPLICATION_ID:
+            raise SpoolDamaged(f"{self.path}: a database of another program (application id {application_id})")
+        if version > len(steps):
+            raise SpoolRefused(
+                f"{self.path}: written by a newer version (schema {version}, this one knows {len(steps)}); "
+                "install that version, or move the file away to start afresh"
             )
+        if version and not tables >= _TABLES:
+            raise SpoolDamaged(f"{self.path}: tables are missing ({', '.join(sorted(_TABLES - tables))})")
+        await connection.executescript(_PRAGMAS)
+        for number, step in enumerate(steps[version:], version + 1):
+            marks = f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {number};"
+            await connection.executescript(f"BEGIN IMMEDIATE;{step};{marks}COMMIT;")
         await self._measure()
 
     async def _measure(self) -> None:
-        pages = await self._value("PRAGMA page_count") - await self._value("PRAGMA freelist_count")
-        self.bytes = pages * 4096
+        pages, free = await self._value("PRAGMA page_count"), await self._value("PRAGMA freelist_count")
+        self.bytes, self.file_bytes = (pages - free) * PAGE, pages * PAGE
 
     async def _value(self, sql: str) -> int:
         row = await (await self._connection.execute(sql)).fetchone()
         return int(row[0]) if row else 0
+
+
+def _inode(path: Path) -> int:
+    """0 where there is no file."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _deflate(body: bytes) -> bytes:
@@ -185,7 +271,7 @@ def _row(
 ) -> Row:
     try:
         plain = zlib.decompress(body)
-    except zlib.error:
+    except (zlib.error, TypeError):
         return Row(id, count, None)
     if zlib.crc32(plain) != crc:
         return Row(id, count, None)

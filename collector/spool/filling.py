@@ -63,7 +63,8 @@ class Filling:
             return None
         body = encode(self._fresh)
         first_seq = self.first_seq + self.count - len(self._fresh)
-        chunk = Chunk(self.id, first_seq, len(self._fresh), self.regime, body, self._received, self._origins)
+        at = first_seq - self.first_seq
+        chunk = Chunk(self.id, first_seq, len(self._fresh), self.regime, body, self._received, self._origins, at)
         self._bodies.append(body)
         self._fresh, self._received, self._origins = [], {}, {}
         return chunk
@@ -80,10 +81,13 @@ class Filling:
 
 
 def assemble(chunks: Sequence[Chunk | Held], epoch: str) -> list[Segment]:
-    """The segments that journaled chunks make up."""
+    """The segments that journaled chunks make up; what lacks its first chunk is left out, what begins anew replaces."""
     by_id: dict[int, list[Chunk | Held]] = {}
     for chunk in chunks:
-        by_id.setdefault(chunk.id, []).append(chunk)
+        if chunk.at == 0:
+            by_id[chunk.id] = [chunk]
+        elif chunk.id in by_id:
+            by_id[chunk.id].append(chunk)
     return [
         Segment(
             id,

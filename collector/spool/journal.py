@@ -8,6 +8,7 @@ Two files alternate; each is complete from its checkpoint on. A torn last record
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,10 +40,14 @@ class Journal:
         self._fd = -1
         self.size = 0
 
-    def replay(self, spool_id: str) -> Replay | None:
-        """What the last run left behind; None where there is nothing of this spool."""
+    def replay(self, spool_id: str | None) -> Replay | None:
+        """What the last run left behind; None where there is nothing of this spool.
+
+        Without a `spool_id`, when the database has lost it, the newest counts.
+        """
         files = [file for path in self._paths if (file := _parse(path)) is not None]
-        files = sorted((file for file in files if file[0].spool_id == spool_id), key=lambda file: file[0].lsn)
+        files.sort(key=lambda file: (file[0].lsn, len(file[1])))
+        files = [file for file in files if file[0].spool_id == (spool_id or files[-1][0].spool_id)]
         if not files:
             return None
         chunks: list[Chunk | Held] = []
@@ -53,13 +58,13 @@ class Journal:
                     chunks.append(record)
         return Replay(files[-1][0], chunks)
 
-    def begin(self, checkpoint: bytes) -> None:
+    def begin(self, checkpoint: bytes, records: Sequence[Record] = ()) -> None:
         """Starts a fresh file in the place of the one that is not current; whole, or not at all."""
         self.directory.mkdir(mode=0o700, exist_ok=True)
         fresh = self.directory / "tail.new"
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            head = MAGIC + _frame(checkpoint)
+            head = MAGIC + _frame(checkpoint) + b"".join(_frame(encode_record(record)) for record in records)
             _write(fd, head)
             following = 1 - self._current
             fresh.rename(self._paths[following])

@@ -1,10 +1,11 @@
 """One daemon to a data directory."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
-from collector.errors import SpoolError
+from collector.errors import DiskUnavailable, SpoolRefused
 
 
 def lock(data_dir: Path) -> int:
@@ -14,12 +15,14 @@ def lock(data_dir: Path) -> int:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise SpoolError(
+        if error.errno in (errno.EROFS, errno.ENOSPC):
+            raise DiskUnavailable(f"{data_dir}: {error.strerror}; make room on it, or remount it") from error
+        raise SpoolRefused(
             f"{data_dir}: {error.strerror}; make it a directory this user can write, or set collector.data_dir"
         ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
-        raise SpoolError(f"{data_dir}: in use by another edge-collector; stop that one first") from error
+        raise SpoolRefused(f"{data_dir}: in use by another edge-collector; stop that one first") from error
     return fd

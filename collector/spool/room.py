@@ -9,15 +9,18 @@ _ROW_BYTES = 100
 """What a row takes besides its body, about."""
 
 
-async def make_room(tail: Tail, database: Database, max_bytes: int) -> None:
-    """Drops the oldest stored segments until what waits in memory, at its uncompressed size, would fit."""
+async def make_room(tail: Tail, database: Database, max_bytes: int) -> bool:
+    """Drops the oldest stored segments until what waits in memory, at its uncompressed size, would fit.
+
+    Says whether any had to go; they still stand in the database.
+    """
     incoming = tail.bytes + (tail.filling.size if tail.filling is not None else 0)
     excess = database.bytes + incoming - max_bytes
-    after = tail.state.floor
+    first = after = tail.state.floor
     while incoming and excess > 0:
         rows = await database.sizes(after, _LOOK)
         if not rows:
-            return
+            break
         going: list[tuple[int, int]] = []
         for id, count, size in rows:
             going.append((id, count))
@@ -31,3 +34,4 @@ async def make_room(tail: Tail, database: Database, max_bytes: int) -> None:
             *(max_bytes, lost),
             dropped=lost,
         )
+    return after > first

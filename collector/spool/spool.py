@@ -1,7 +1,7 @@
 """The spool: readings go in, segments come out to each sink, and what is safe is told.
 
 Between appends and deliveries everything lives in memory and in the tail journal; SQLite sees a
-segment only when it has waited too long (`_due` says when). A sink takes segments in order of id:
+segment only when it has waited too long (`commits` says when). A sink takes segments in order of id:
 from the database up to what is committed, from memory above.
 """
 
@@ -15,11 +15,10 @@ from pathlib import Path
 from collector.clock import Clock
 from collector.config.model import SpoolSection
 from collector.contracts import Outcome
-from collector.histogram import Histogram
 from collector.log import events
 from collector.reading import Reading
 from collector.segment import Part, Segment, encode
-from collector.spool.ages import Ages
+from collector.spool.commits import Commits
 from collector.spool.database import Database
 from collector.spool.filling import Origin
 from collector.spool.journal import Journal
@@ -27,7 +26,7 @@ from collector.spool.lock import lock
 from collector.spool.outlet import Outlet
 from collector.spool.place import journal_directory, on_tmpfs
 from collector.spool.progress import spans_of
-from collector.spool.room import make_room
+from collector.spool.recovery import recover, recovered
 from collector.spool.state import DeadLetter
 from collector.spool.tail import Tail
 from collector.spool.takeover import take_over
@@ -35,17 +34,11 @@ from collector.spool.takeover import take_over
 TICK = 0.1
 """Seconds between looks at whether a commit is due."""
 
-PRESSURE_AFTER = 0.5
-"""Seconds without becoming safe after which a nearly used source window calls for a commit."""
-
-TAIL_BYTES = 2 * 1024 * 1024
-"""Sealed bytes in memory that call for a commit."""
-
-CROWDED_BYTES = 2 * TAIL_BYTES
+CROWDED_BYTES = 4 * 1024 * 1024
 """Sealed bytes in memory at which sources must wait: commits do not keep up."""
 
-CHECKPOINT_EVERY = 3600.0
-"""Seconds after which any change of state is committed: a power cut restores none that is older."""
+FULL_BYTES = 2 * CROWDED_BYTES
+"""Sealed bytes in memory at which sources that cannot wait lose what they read, counted."""
 
 
 class Spool:
@@ -63,7 +56,7 @@ class Spool:
         self.tail = tail
         self.database = database
         self.journal = journal
-        self.commit_seconds = Histogram()
+        self.commits = Commits(section, clock, tail, database, self.flush)
         self._section = section
         self._clock = clock
         self._lock_fd = lock_fd
@@ -73,22 +66,13 @@ class Spool:
             if progress.left is None
         }
         self._seal_timer: asyncio.TimerHandle | None = None
-        self._crowded = False
-        self._on_crowded: Callable[[bool], None] = lambda crowded: None
+        self._held_back = False
+        self._on_held_back: Callable[[bool], None] = lambda held_back: None
         self._nudge = asyncio.Event()
-        self._committing = asyncio.Lock()
         self._pressed: set[str] = set()
         now = clock.monotonic()
         self.beat = now
         """When `run` last went round: far in the past if the disk does not answer."""
-        self._failed = False
-        self._committed_at = now
-        self._committed_lsn = tail.state.lsn
-        self._committed_floor = tail.state.floor
-        self._rows_through = tail.committed
-        self._through = (tail.committed, tail.committed)
-        """Last ids of the last commit but one, and of the last."""
-        self._ages = Ages(tail.committed, now)
 
     @classmethod
     async def open(
@@ -100,25 +84,26 @@ class Spool:
         sinks: Sequence[str],
         windows: dict[str, int],
         on_safe: Callable[[int], None],
-        on_crowded: Callable[[bool], None],
+        on_held_back: Callable[[bool], None],
     ) -> "Spool":
         """Locks the data directory and takes over what the last run left, on disk and in its tail journal.
 
-        `windows` says how many messages of each acknowledging source can come again; `on_crowded` asks the
-        sources to wait while memory is full, and to go on. Raises SpoolError.
+        `windows` says how many messages of each acknowledging source can come again; `on_held_back` asks
+        these sources to wait while there is no room, and to go on. Raises SpoolError.
         """
         lock_fd = lock(data_dir)
         try:
             directory, volatile = journal_directory(data_dir)
             if not volatile:
                 events.JOURNAL_DEGRADED.log("tail journal: no tmpfs; it lies in %s and costs flash writes", directory)
-            database = await Database.open(data_dir / "spool.sqlite3")
+            found = await recover(data_dir)
         except BaseException:
             os.close(lock_fd)
             raise
-        journal = Journal(directory)
+        database, journal = found.database, Journal(directory)
         try:
-            state = await take_over(database, journal, sinks)
+            state = await take_over(found, journal, sinks)
+            recovered(data_dir)
             tail = Tail(state, journal, clock, windows, on_safe, strict=section.durability == "strict")
             tail.rotate()
             journal.retire()
@@ -127,23 +112,31 @@ class Spool:
             os.close(lock_fd)
             raise
         spool = cls(section, clock, database, tail, journal, lock_fd)
-        spool._on_crowded = on_crowded
+        spool._on_held_back = on_held_back
         return spool
 
     def append(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
-        """Takes readings in, see Tail.append; they are safe once `on_safe` has told the returned id or a later one."""
+        """Takes readings in, see Tail.append; they are safe once `on_safe` has told the returned id or a later one.
+
+        What cannot be sent again and finds no room is dropped and counted.
+        """
         sealed = len(self.tail.segments)
-        id = self.tail.append(source, readings, origins, size)
+        reason = self._no_room()
+        if reason and not any(origin.token for origin in origins):
+            id = self._refuse(source, len(readings), reason)
+        else:
+            id = self.tail.append(source, readings, origins, size)
         if len(self.tail.segments) != sealed:
             self._sealed()
-            self._look_around()
         if self._seal_timer is None:
             self._schedule_seal()
         return id
 
     def flush(self) -> None:
         """Seals the open segment now."""
-        self._lingered()
+        if self.tail.filling is not None:
+            self.tail.seal()
+            self._sealed()
 
     def waiting(self) -> bool:
         """Whether a configured sink still wants something that is in memory."""
@@ -202,50 +195,21 @@ class Spool:
         """Commits if that is due now."""
         self.beat = self._clock.monotonic()
         self.tail.look_after_journal()
-        if self._due(self.beat):
-            await self.commit()
+        ready = all(outlet.ready for outlet in self._outlets.values())
+        if await self.commits.tend(self.beat, ready=ready, pressed=bool(self._pressed)):
+            self._committed()
 
     async def commit(self) -> None:
-        """Everything appended so far is on disk, or wanted by nobody, on return."""
-        async with self._committing:
-            await make_room(self.tail, self.database, self._section.max_bytes)
-            # From here to the commit nothing may come between: the snapshot is of one moment.
-            if self.tail.filling is not None:
-                self.tail.seal()
-                self._sealed()
-            state = self.tail.state
-            segments = [
-                segment
-                for segment in self.tail.segments.values()
-                if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
-            ]
-            through, lsn, floor = state.next_id - 1, state.lsn, state.floor
-            letters = list(state.dead)
-            oldest, started = self.tail.oldest(), self._clock.monotonic()
-            # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
-            since = 0 if self._section.durability == "strict" else self._through[0] + 1
-            self._failed = True
-            await self.database.commit(segments, letters, floor, state.checkpoint(since, dead=[]))
-            del state.dead[: len(letters)]
-            self._failed = False
-            self._committed_at = self._clock.monotonic()
-            self.commit_seconds.observe(self._committed_at - started)
-            self._committed_lsn, self._committed_floor = lsn, floor
-            self._through = (self._through[1], through)
-            if segments:
-                self._rows_through = through
-                self._ages.mark(through, oldest if oldest is not None else started)
-            self.tail.commit_done(through)
-            self._look_around()
-            self._wake()
+        """Everything appended so far is on disk, or wanted by nobody, on return. Raises SpoolError."""
+        await self.commits.commit()
+        self._committed()
 
     async def close(self) -> None:
         """Commits what changed, then lets go of database, journal and lock."""
         if self._seal_timer is not None:
             self._seal_timer.cancel()
         try:
-            # After a failed fsync the kernel takes the pages for clean: trying again would prove nothing.
-            if not self._failed and (self.tail.filling is not None or self.tail.state.lsn != self._committed_lsn):
+            if self.commits.outstanding:
                 await self.commit()
         finally:
             await self.database.close()
@@ -258,29 +222,16 @@ class Spool:
             return f"{self.journal.directory}: refuses records, so every segment is committed"
         return f"{self.journal.directory} ({'in memory' if on_tmpfs(self.journal.directory) else 'ON DISK'})"
 
-    def oldest_age(self) -> float:
-        """Seconds the oldest wanted reading has waited, as far as this run can tell; 0 if none waits."""
-        oldest = self._ages.oldest(self.tail.state.floor)
-        if oldest is None:
-            oldest = self.tail.oldest()
-        return 0.0 if oldest is None else self._clock.monotonic() - oldest
-
-    def _due(self, now: float) -> bool:
-        tail, section = self.tail, self._section
-        if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
-            return True
-        oldest, all_ready = tail.oldest(), all(outlet.ready for outlet in self._outlets.values())
-        limit: float = section.hold if all_ready else section.commit_after
-        if self._pressed:
-            limit = min(limit, PRESSURE_AFTER) if all_ready else 0.0
-        if oldest is not None and now - oldest >= limit:
-            return True
-        since = now - self._committed_at
-        if tail.state.dead and since >= section.commit_after:
-            return True
-        if self._committed_floor < min(tail.state.floor, self._rows_through) and since >= section.hold:
-            return True
-        return since >= CHECKPOINT_EVERY and tail.state.lsn != self._committed_lsn
+    @property
+    def trouble(self) -> str:
+        """Why readings are not stored as they should be; empty mostly."""
+        if self.commits.unavailable:
+            return self.commits.unavailable
+        if self.database.cramped:
+            return f"{self.database.path}: the disk is full: the spool cannot grow; make room on it"
+        if self._held_back and self._full:
+            return "full, and when_full is reject-new: sources wait; mend the sinks, or raise spool.max_bytes"
+        return ""
 
     def _schedule_seal(self) -> None:
         if self.tail.filling is not None and any(outlet.ready for outlet in self._outlets.values()):
@@ -288,16 +239,44 @@ class Spool:
 
     def _lingered(self) -> None:
         self._seal_timer = None
-        if self.tail.filling is not None:
-            self.tail.seal()
-            self._sealed()
+        self.flush()
+
+    @property
+    def _full(self) -> bool:
+        """The database may not take what is in memory; asked of by `reject-new` alone."""
+        # Once full, sources go on when there is room for more than a moment.
+        if self._section.when_full != "reject-new":
+            return False
+        limit = self.commits.limit
+        slack = limit // 20 if self._held_back else 0
+        return self.database.bytes + self.tail.bytes > limit - slack
+
+    def _no_room(self) -> str:
+        """Why readings that cannot wait are not taken in; empty mostly."""
+        if self._held_back and self._full:
+            return "full"
+        return "disk" if self.tail.bytes > FULL_BYTES else ""
+
+    def _refuse(self, source: str, count: int, reason: str) -> int:
+        id = self.tail.refuse(source, count, reason)
+        events.SPOOL_FULL.log(
+            "spool: no room (%s): dropped %d readings of %s, which cannot wait",
+            *(self.trouble or "memory is full", count, source),
+            source=source,
+            dropped=count,
+        )
+        return id
 
     def _look_around(self) -> None:
-        """Holds the sources back while memory is full, and lets them go on."""
-        crowded = self.tail.bytes > CROWDED_BYTES
-        if crowded != self._crowded:
-            self._crowded = crowded
-            self._on_crowded(crowded)
+        """Holds back the sources that can wait while there is no room, and lets them go on."""
+        held_back = self.tail.bytes > CROWDED_BYTES or self._full
+        if held_back != self._held_back:
+            self._held_back = held_back
+            self._on_held_back(held_back)
+
+    def _committed(self) -> None:
+        self._look_around()
+        self._wake()
 
     def _sealed(self) -> None:
         if self._seal_timer is not None:
@@ -305,6 +284,7 @@ class Spool:
             self._seal_timer = None
         if self.tail.hidden > self.tail.committed:
             self._nudge.set()
+        self._look_around()
         self._wake()
 
     def _wake(self) -> None:

@@ -5,7 +5,7 @@ number. The tail journal holds checkpoints and records, every database commit ho
 SIGKILL finds everything again in the journal, a power cut the last commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
     """Readings by source."""
     origins: dict[str, list[tuple[int, int]]]
     """By source, each message that can come again, in order of arrival: (token, fingerprint)."""
+    at: int = 0
+    """Readings of the segment that earlier chunks hold."""
 
 
 class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
@@ -71,8 +73,26 @@ class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
     regime: Regime
     body: bytes
 
+    @property
+    def at(self) -> int:
+        return 0
 
-Record = Chunk | Held | Settle | Drop | Forget
+
+class Refuse(msgspec.Struct, array_like=True, tag="refuse", frozen=True):
+    """Readings of `source` for which there was no room: they used up seqs, and are counted, but stand nowhere."""
+
+    source: str
+    count: int
+    reason: str
+
+
+class Committed(msgspec.Struct, array_like=True, tag="committed", frozen=True):
+    """The database holds every wanted segment up to `through`."""
+
+    through: int
+
+
+Record = Chunk | Held | Settle | Drop | Forget | Refuse | Committed
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -90,6 +110,8 @@ class State(msgspec.Struct):
     epoch: str = ""
     lsn: int = 0
     next_id: int = 1
+    committed: int = 0
+    """The database holds every wanted segment up to this id."""
     sinks: dict[str, Progress] = {}
     received: dict[str, int] = {}
     """Readings given a seq, by source, over all runs."""
@@ -123,20 +145,32 @@ class State(msgspec.Struct):
                     sink.skip(record.ids)
             case Forget():
                 self.sent.pop(record.source, None)
+            case Refuse():
+                self._count(record.source, record.count)
+                for sink in self.sinks.values():
+                    if sink.left is None:
+                        sink.dropped[record.reason] = sink.dropped.get(record.reason, 0) + record.count
+                        sink.pending -= record.count
+            case Committed():
+                self.committed = record.through
 
     def _receive(self, chunk: Chunk) -> None:
         self.next_id = max(self.next_id, chunk.id + 1)
         for source, count in chunk.received.items():
-            self.received[source] = self.received.get(source, 0) + count
-        for sink in self.sinks.values():
-            if sink.left is None:
-                sink.received += chunk.count
-                sink.pending += chunk.count
+            self._count(source, count)
         for source, messages in chunk.origins.items():
             sent = self.sent.setdefault(source, {})
             for token, fingerprint in messages:
                 sent.pop(token, None)
                 sent[token] = Sent(fingerprint, chunk.id)
+
+    def _count(self, source: str, count: int) -> None:
+        """Readings that were given a seq: every configured sink wants them."""
+        self.received[source] = self.received.get(source, 0) + count
+        for sink in self.sinks.values():
+            if sink.left is None:
+                sink.received += count
+                sink.pending += count
 
     def _settle(self, record: Settle) -> None:
         sink = self.sinks[record.sink]
@@ -162,10 +196,29 @@ class State(msgspec.Struct):
             if name not in names and sink.left is None:
                 sink.left = self.next_id
 
-    def checkpoint(self, since: int = 0, dead: Sequence[DeadLetter] | None = None) -> bytes:
+    def missing_from(self, rows: Iterable[tuple[int, int]]) -> list[Drop]:
+        """What must be given up if of all segments before `next_id` only `rows`, (id, readings) in order, exist."""
+        lost = {name: sink.pending for name, sink in self.sinks.items()}
+        gaps: list[Span] = []
+        after = self.floor
+        for id, count in rows:
+            for name, sink in self.sinks.items():
+                lost[name] -= sink.wanted(id, count)
+            if id > after + 1:
+                gaps.append((after + 1, id))
+            after = max(after, id)
+        if self.next_id > after + 1:
+            gaps.append((after + 1, self.next_id))
+        counts = {name: count for name, count in lost.items() if count > 0}
+        return [Drop(gap, "damaged", counts if at == 0 else {}) for at, gap in enumerate(gaps)]
+
+    def checkpoint(
+        self, since: int = 0, dead: Sequence[DeadLetter] | None = None, committed: int | None = None
+    ) -> bytes:
         """The state encoded, of what the sources sent only messages in segments from id `since` on.
 
-        `dead` are the letters to go with it, all by default; a commit takes them to a table of their own.
+        `dead` are the letters to go with it, all by default; a commit takes them to a table of their own,
+        and says with `committed` how far the database reaches by it.
         """
         sent = {
             source: {token: message for token, message in table.items() if message.id >= since}
@@ -173,7 +226,17 @@ class State(msgspec.Struct):
         }
         letters = self.dead if dead is None else list(dead)
         return _encoder.encode(
-            State(self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, letters)
+            State(
+                self.spool_id,
+                self.epoch,
+                self.lsn,
+                self.next_id,
+                self.committed if committed is None else committed,
+                self.sinks,
+                self.received,
+                sent,
+                letters,
+            )
         )
 
 

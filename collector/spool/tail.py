@@ -13,7 +13,7 @@ from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
 from collector.spool.journal import ROTATE_BYTES, Journal
 from collector.spool.progress import Span
-from collector.spool.state import Chunk, DeadLetter, Drop, Forget, Held, Record, Settle, State
+from collector.spool.state import Chunk, Committed, DeadLetter, Drop, Forget, Held, Record, Refuse, Settle, State
 
 REMEMBERED = 4096
 """Safe messages of a source that are remembered, at least its window."""
@@ -51,6 +51,7 @@ class Tail:
         self._strict = strict
         self._journal = journal
         self._previous_file_through = self.committed
+        self._outgrown = 2 * ROTATE_BYTES
         self._clock = clock
         self._windows = windows
         self._on_safe = on_safe
@@ -116,6 +117,14 @@ class Tail:
         self._apply(Settle(sink, segment.id, segment.count, delivered, dead))
         self._release()
 
+    def refuse(self, source: str, count: int, reason: str) -> int:
+        """Readings for which there is no room use up their seqs and are counted; returns an id that is safe already."""
+        if self.filling is not None:
+            self.seal()
+        self._seq += count
+        self._apply(Refuse(source, count, reason))
+        return self.safe
+
     def drop(self, ids: Span, reason: str, sizes: Iterable[tuple[int, int]]) -> int:
         """Gives up whole segments, given as (id, readings), all within `ids`; returns how many readings sinks lose."""
         sizes = list(sizes)
@@ -131,6 +140,7 @@ class Tail:
     def commit_done(self, through: int) -> None:
         """Everything up to `through` is on disk, or wanted by nobody."""
         self.committed = max(self.committed, through)
+        self._apply(Committed(self.committed))
         for id in [id for id in self.segments if id <= through]:
             self._remove(id)
         if not self.journaled:
@@ -204,29 +214,36 @@ class Tail:
                     if sent[token].id <= self.safe:
                         del sent[token]
 
-    def rotate(self) -> None:
-        """Goes on in a fresh journal file, or finds that the file system still refuses."""
+    def rotate(self, *, alone: bool = False) -> None:
+        """Goes on in a fresh journal file, or finds that the file system still refuses.
+
+        `alone`: it shall hold all that is in memory, so that the file before it can go.
+        """
+        held = list(self._held()) if alone or not self.journaled else []
         try:
-            self._journal.begin(self.state.checkpoint())
-            if not self.journaled:
-                for held in self._unjournaled():
-                    self._journal.append(held)
-                    self.state.apply(held)
+            self._journal.begin(self.state.checkpoint(), held)
+            if alone:
+                self._journal.retire()
         except OSError as error:
             self._degrade(error)
             return
+        for record in held:
+            self.state.apply(record)
         if not self.journaled:
             events.JOURNAL_RESTORED.log("tail journal: %s takes records again", self._journal.directory)
         self.journaled = True
         self._previous_file_through = self.state.next_id - 1
 
     def look_after_journal(self) -> None:
-        """Starts it afresh when somebody has removed its file."""
+        """Starts it afresh when somebody has removed its file, or when the disk lets no commit make it shorter."""
         if self.journaled and self._journal.gone:
             self._degrade(FileNotFoundError(2, "somebody removed it"))
             self.rotate()
+        elif self.journaled and self._journal.size > self._outgrown:
+            self.rotate(alone=True)
+            self._outgrown = max(2 * ROTATE_BYTES, 2 * self._journal.size)
 
-    def _unjournaled(self) -> Iterator[Held]:
+    def _held(self) -> Iterator[Held]:
         """What a fresh journal file must hold besides its checkpoint, when the one before cannot be relied on."""
         for s in self.segments.values():
             yield Held(s.id, s.first_seq, s.count, s.regime, s.body)

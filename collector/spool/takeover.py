@@ -1,42 +1,50 @@
 """Start of a run: what the last one left in the database and in the tail journal becomes one state."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
-import msgspec
-
-from collector.errors import SpoolError
 from collector.log import events
 from collector.segment import Segment
 from collector.spool.database import Database
 from collector.spool.filling import assemble
 from collector.spool.journal import Journal
-from collector.spool.state import State, decode_state
+from collector.spool.progress import Progress
+from collector.spool.recovery import Recovered
+from collector.spool.state import State
+
+_LOOK = 4096
+"""Rows looked at in one go."""
 
 
-async def take_over(database: Database, journal: Journal, sinks: Sequence[str]) -> State:
+async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) -> State:
     """The state to go on from, with a new epoch. On return the database holds every pending segment.
 
     The journal counts if it is of this spool and not older than the last commit (a power cut empties
     the tmpfs). Its segments keep their identities; those the last commit already held are not taken twice.
+    Where the database does not hold what it should, that is counted as dropped.
     """
-    blob = await database.load()
-    try:
-        stored = decode_state(blob) if blob is not None else State(spool_id=secrets.token_hex(8))
-    except msgspec.DecodeError as error:
-        raise SpoolError(f"spool: the stored state cannot be read ({error}); move the database away") from error
+    database, stored = found.database, found.stored
+    known = 0 if stored is None else stored.committed + 1
     state, segments = stored, list[Segment]()
-    replay = journal.replay(stored.spool_id)
-    if replay is not None and replay.state.lsn >= stored.lsn:
+    went_back = not found.whole or (stored is not None and stored.committed < stored.next_id - 1)
+    replay = journal.replay(stored.spool_id if stored is not None else None)
+    if replay is not None and (stored is None or replay.state.lsn >= stored.lsn):
         state = replay.state
-        segments = assemble([c for c in replay.chunks if c.id >= stored.next_id], state.epoch)
+        went_back |= stored is None or state.committed > stored.committed
+        segments = assemble([c for c in replay.chunks if c.id >= known], state.epoch)
+    if state is None:
+        state = State(spool_id=secrets.token_hex(8))
+        await _adopt(database, state, sinks)
     state.configure(sinks)
     wanted = [
         segment for segment in segments if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
     ]
+    if went_back:
+        wanted = await _give_up_what_is_gone(database, state, wanted)
     state.epoch = secrets.token_hex(8)
     letters, state.dead = state.dead, []
-    if blob is None or wanted or letters:
+    if stored is None or went_back or wanted or letters:
+        state.committed = state.next_id - 1
         await database.commit(wanted, letters, state.floor, state.checkpoint())
     if wanted:
         events.SPOOL_TAKEN_OVER.log(
@@ -44,3 +52,35 @@ async def take_over(database: Database, journal: Journal, sinks: Sequence[str]) 
             sum(segment.count for segment in wanted),
         )
     return state
+
+
+async def _give_up_what_is_gone(database: Database, state: State, wanted: list[Segment]) -> list[Segment]:
+    """Counts what sinks still want and nothing holds; returns what `wanted` holds alone."""
+    stored = {id: count async for id, count in _rows(database, state.floor)}
+    wanted = [segment for segment in wanted if segment.id not in stored]
+    drops = state.missing_from(sorted([*stored.items(), *((segment.id, segment.count) for segment in wanted)]))
+    for drop in drops:
+        state.apply(drop)
+    if lost := sum(count for drop in drops for count in drop.counts.values()):
+        events.SPOOL_DAMAGED.log(
+            "spool: %d readings that sinks still wanted are not on the disk any more: dropped", lost, dropped=lost
+        )
+    return wanted
+
+
+async def _adopt(database: Database, state: State, sinks: Sequence[str]) -> None:
+    """Stored segments whose books are lost: every sink wants all of them (receivers know those they have)."""
+    rows = [row async for row in _rows(database, 0)]
+    if rows:
+        state.next_id = rows[-1][0] + 1
+        readings = sum(count for _, count in rows)
+        for name in sinks:
+            state.sinks[name] = Progress(low=rows[0][0] - 1, received=readings, pending=readings)
+
+
+async def _rows(database: Database, after: int) -> AsyncIterator[tuple[int, int]]:
+    """(id, readings) of the stored segments above `after`, in order."""
+    while rows := await database.sizes(after, _LOOK):
+        for id, count, _ in rows:
+            yield id, count
+        after = rows[-1][0]

@@ -1,8 +1,13 @@
 """A spool on a real directory, with a clock turned by hand and a crash that leaves what SIGKILL would."""
 
+import contextlib
 import os
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from collector.config.model import SpoolSection
 from collector.contracts import Outcome
@@ -22,7 +27,7 @@ class Rig:
         self.section = section or SpoolSection()
         self.clock = HandClock()
         self.safe = 0
-        self.crowded: list[bool] = []
+        self.held_back: list[bool] = []
         self.spool: Spool
 
     async def open(self, *, ready: bool = True) -> Spool:
@@ -33,7 +38,7 @@ class Rig:
             sinks=self.sinks,
             windows={"meter": 1000},
             on_safe=self._safe,
-            on_crowded=self.crowded.append,
+            on_held_back=self.held_back.append,
         )
         for sink in self.sinks:
             self.spool.ready(sink, ready)
@@ -59,6 +64,19 @@ class Rig:
             for part in self.spool.parts(sink, segment):
                 self.spool.settle(sink, part, Outcome())
         return segments
+
+    def query(self, sql: str) -> list[Any]:
+        """What stands on the disk at this moment; the spool itself keeps its database locked."""
+        with tempfile.TemporaryDirectory() as folder:
+            for file in self.directory.glob("spool.sqlite3*"):
+                shutil.copy(file, folder)
+            with contextlib.closing(sqlite3.connect(f"{folder}/spool.sqlite3")) as connection:
+                return connection.execute(sql).fetchall()
+
+    def alter(self, script: str) -> None:
+        """Changes what stands on the disk while no spool has it open."""
+        with contextlib.closing(sqlite3.connect(self.directory / "spool.sqlite3", isolation_level=None)) as connection:
+            connection.executescript(script)
 
     def remainder(self, sink: str = "cloud") -> int:
         s = self.spool.tail.state.sinks[sink]

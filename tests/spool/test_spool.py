@@ -1,7 +1,6 @@
 """The spool as sources and sinks see it, on a real database and a real journal."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from tests.spool.rig import Rig, values
 
 
 def rows(rig: Rig) -> list[tuple[int, int]]:
-    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
-        return connection.execute("SELECT id, count FROM segment ORDER BY id").fetchall()
+    return rig.query("SELECT id, count FROM segment ORDER BY id")
 
 
 async def test_online_nothing_reaches_the_disk(rig: Rig) -> None:
@@ -26,7 +24,7 @@ async def test_online_nothing_reaches_the_disk(rig: Rig) -> None:
     assert values(segment) == list(range(1, 11))
     assert (segment.first_seq, rig.safe) == (1, id)
     await rig.spool.tend()
-    assert rig.spool.commit_seconds.count == 0
+    assert rig.spool.commits.seconds.count == 0
 
 
 async def test_seqs_count_from_one_without_gaps(rig: Rig) -> None:
@@ -151,8 +149,7 @@ async def test_dead_readings_are_kept_with_the_reason(rig: Rig) -> None:
     rig.spool.settle("cloud", part, Outcome(dead={1: "payload format invalid (0x99)"}))
     rig.clock.now += 1.1
     await rig.spool.tend()
-    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
-        found = connection.execute("SELECT sink, epoch, seq, reason FROM dead").fetchall()
+    found = rig.query("SELECT sink, epoch, seq, reason FROM dead")
     assert found == [("cloud", segment.epoch, 2, "payload format invalid (0x99)")]
     assert rig.spool.tail.state.sinks["cloud"].dead == 1
 
@@ -181,8 +178,9 @@ async def test_a_damaged_segment_is_dropped_and_counted_and_the_rest_comes(rig: 
     for value in (1, 2, 3):
         rig.append([value])
         await rig.spool.commit()
-    with sqlite3.connect(rig.directory / "spool.sqlite3") as connection:
-        connection.execute("UPDATE segment SET body = x'00' WHERE id = 2")
+    await rig.crash()
+    rig.alter("UPDATE segment SET body = x'00' WHERE id = 2")
+    await rig.open()
     assert [values(s) for s in await rig.deliver(count=2)] == [[1], [3]]
     assert (rig.spool.tail.state.sinks["cloud"].dropped, rig.remainder()) == ({"damaged": 1}, 0)
 
@@ -224,9 +222,9 @@ async def test_crowded_memory_asks_the_sources_to_wait(rig: Rig) -> None:
 
     for n in range(40):
         rig.spool.append("host", [Reading("host", "h", n, {"x": "y" * 130_000})], [], 130_000)
-    assert rig.crowded == [True]
+    assert rig.held_back == [True]
     await rig.spool.commit()
-    assert rig.crowded == [True, False]
+    assert rig.held_back == [True, False]
 
 
 async def test_one_daemon_to_a_directory(rig: Rig) -> None:
@@ -238,20 +236,20 @@ async def test_one_daemon_to_a_directory(rig: Rig) -> None:
             sinks=["cloud"],
             windows={},
             on_safe=lambda through: None,
-            on_crowded=lambda crowded: None,
+            on_held_back=lambda crowded: None,
         )
 
 
 async def test_the_age_of_the_oldest_is_told(rig: Rig) -> None:
-    assert rig.spool.oldest_age() == 0
+    assert rig.spool.commits.oldest_age() == 0
     rig.append([1])
     rig.clock.now += 2
-    assert rig.spool.oldest_age() == pytest.approx(2)
+    assert rig.spool.commits.oldest_age() == pytest.approx(2)
     await rig.spool.commit()
     rig.clock.now += 3
-    assert rig.spool.oldest_age() == pytest.approx(5)
+    assert rig.spool.commits.oldest_age() == pytest.approx(5)
     await rig.deliver()
-    assert rig.spool.oldest_age() == 0
+    assert rig.spool.commits.oldest_age() == 0
 
 
 async def test_what_is_long_safe_is_forgotten_and_what_is_not_is_kept(rig: Rig) -> None:
@@ -271,11 +269,12 @@ async def test_what_is_long_safe_is_forgotten_and_what_is_not_is_kept(rig: Rig) 
 async def test_what_is_sealed_while_a_commit_makes_room_is_part_of_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def make_room(*arguments: object) -> None:
+    async def make_room(*arguments: object) -> bool:
         rig.append([2])
         rig.spool.flush()
+        return False
 
-    monkeypatch.setattr("collector.spool.spool.make_room", make_room)
+    monkeypatch.setattr("collector.spool.commits.make_room", make_room)
     rig.append([1])
     rig.spool.flush()
     await rig.spool.commit()

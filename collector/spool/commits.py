@@ -1,0 +1,180 @@
+"""When the database is written, what goes into it, and what becomes of it while the disk takes nothing."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from collector.clock import Clock
+from collector.config.model import SpoolSection
+from collector.errors import DiskUnavailable, SpoolError
+from collector.histogram import Histogram
+from collector.log import events
+from collector.segment import Segment
+from collector.spool.ages import Ages
+from collector.spool.database import Database
+from collector.spool.room import make_room
+from collector.spool.tail import Tail
+
+PRESSURE_AFTER = 0.5
+"""Seconds without becoming safe after which a nearly used source window calls for a commit."""
+
+TAIL_BYTES = 2 * 1024 * 1024
+"""Sealed bytes in memory that call for a commit."""
+
+CHECKPOINT_EVERY = 3600.0
+"""Seconds after which any change of state is committed: a power cut restores none that is older."""
+
+DISK_AGAIN = 5.0
+"""Seconds until a disk that takes nothing is asked again, and between looks for room on a full one."""
+
+CRAMPED_BYTES = 256 * 1024
+"""Sealed bytes in one transaction on a full disk, where the WAL cannot grow."""
+
+
+class Commits:
+    """Writes what is in memory to the database: every commit is an fsync that covers all that is pending."""
+
+    def __init__(
+        self, section: SpoolSection, clock: Clock, tail: Tail, database: Database, seal: Callable[[], None]
+    ) -> None:
+        """`seal` closes the open segment, so that a commit covers it."""
+        self.seconds = Histogram()
+        self.unavailable = ""
+        """Why the disk takes nothing at the moment; empty mostly."""
+        self._section = section
+        self._clock = clock
+        self._tail = tail
+        self._database = database
+        self._seal = seal
+        self._turn = asyncio.Lock()
+        self._failed = False
+        self._ask_disk_at = self._at = clock.monotonic()
+        self._lsn = tail.state.lsn
+        self._floor = tail.state.floor
+        self._rows_through = tail.committed
+        self._through = (tail.committed, tail.committed)
+        """Last ids of the last commit but one, and of the last."""
+        self._ages = Ages(tail.committed, self._at)
+
+    async def tend(self, now: float, *, ready: bool, pressed: bool) -> bool:
+        """Commits if that is due, and says whether it did. While the disk takes nothing, all stays in memory.
+
+        `ready`: every sink takes segments; `pressed`: a source's window is nearly used. Raises SpoolError.
+        """
+        if now < self._ask_disk_at:
+            return False
+        database = self._database
+        if database.gone:
+            raise SpoolError(f"{database.path}: removed or replaced while in use; see who did, then start again")
+        if database.cramped:
+            self._ask_disk_at = now + DISK_AGAIN
+            if database.recover_room():
+                events.DISK_AVAILABLE.log("spool: the disk has room again")
+        if not self._due(now, ready, pressed):
+            return False
+        try:
+            await self.commit()
+        except DiskUnavailable as error:
+            self._ask_disk_at = now + DISK_AGAIN
+            if str(error) != self.unavailable:
+                self.unavailable = str(error)
+                events.DISK_UNAVAILABLE.log("spool: %s; readings stay in memory until it takes them", error)
+            return False
+        return True
+
+    async def commit(self) -> None:
+        """Everything appended so far is on disk, or wanted by nobody, on return. Raises SpoolError."""
+        async with self._turn:
+            tail = self._tail
+            if self._section.when_full == "drop-oldest" and await make_room(tail, self._database, self.limit):
+                # The oldest must be gone before there is room for the newest.
+                await self._store([], tail.committed)
+            self._seal()
+            sinks = tail.state.sinks.values()
+            wanted = [s for s in tail.segments.values() if any(sink.missing(s.id, s.count) for sink in sinks)]
+            for batch, through in self._transactions(wanted, tail.state.next_id - 1):
+                await self._store(batch, through)
+
+    @property
+    def outstanding(self) -> bool:
+        """A commit would change what the next start finds, and has not been given up."""
+        if self._failed or self._database.failed:
+            # After a failed fsync the kernel takes the pages for clean: trying again would prove nothing.
+            return False
+        return self._tail.filling is not None or self._tail.state.lsn != self._lsn
+
+    @property
+    def limit(self) -> int:
+        """Bytes the database may use: on a full disk no more than its file has already."""
+        limit = int(self._section.max_bytes)
+        return min(limit, self._database.file_bytes) if self._database.cramped else limit
+
+    def oldest_age(self) -> float:
+        """Seconds the oldest wanted reading has waited, as far as this run can tell; 0 if none waits."""
+        oldest = self._ages.oldest(self._tail.state.floor)
+        if oldest is None:
+            oldest = self._tail.oldest()
+        return 0.0 if oldest is None else self._clock.monotonic() - oldest
+
+    def _due(self, now: float, ready: bool, pressed: bool) -> bool:
+        tail, section = self._tail, self._section
+        if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
+            return True
+        oldest = tail.oldest()
+        limit: float = section.hold if ready else section.commit_after
+        if pressed:
+            limit = min(limit, PRESSURE_AFTER) if ready else 0.0
+        if oldest is not None and now - oldest >= limit:
+            return True
+        since = now - self._at
+        if tail.state.dead and since >= section.commit_after:
+            return True
+        if self._floor < min(tail.state.floor, self._rows_through) and since >= section.hold:
+            return True
+        return since >= CHECKPOINT_EVERY and tail.state.lsn != self._lsn
+
+    def _transactions(self, wanted: list[Segment], through: int) -> Iterator[tuple[list[Segment], int]]:
+        """All in one, up to `through`; on a full disk in pieces that fit the WAL there is."""
+        batch: list[Segment] = []
+        size = 0
+        for segment in wanted:
+            if batch and self._database.cramped and size + len(segment.body) > CRAMPED_BYTES:
+                yield batch, batch[-1].id
+                batch, size = [], 0
+            batch.append(segment)
+            size += len(segment.body)
+        yield batch, through
+
+    async def _store(self, segments: list[Segment], through: int) -> None:
+        """One transaction, after which the database reaches up to `through`. The snapshot is of one moment."""
+        tail, database = self._tail, self._database
+        state, cramped = tail.state, database.cramped
+        lsn, floor, letters = state.lsn, state.floor, list(state.dead)
+        oldest, started = tail.oldest(), self._clock.monotonic()
+        # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
+        since = 0 if self._section.durability == "strict" else self._through[0] + 1
+        try:
+            await database.commit(segments, letters, floor, state.checkpoint(since, [], through))
+        except DiskUnavailable:
+            raise
+        except BaseException:
+            self._failed = True
+            raise
+        del state.dead[: len(letters)]
+        self._tell_available(cramped)
+        self._at = self._clock.monotonic()
+        self.seconds.observe(self._at - started)
+        # One more for the record of this commit itself, which the next one need not store.
+        self._lsn, self._floor = lsn + 1, floor
+        self._through = (self._through[1], through)
+        if segments:
+            self._rows_through = through
+            self._ages.mark(through, oldest if oldest is not None else started)
+        tail.commit_done(through)
+
+    def _tell_available(self, was_cramped: bool) -> None:
+        path = self._database.path
+        if self._database.cramped and not was_cramped:
+            events.DISK_UNAVAILABLE.log("spool: %s: the disk is full; going on in the room kept: make room on it", path)
+        elif self.unavailable:
+            events.DISK_AVAILABLE.log("spool: the disk takes readings again")
+        self.unavailable = ""

@@ -1,0 +1,76 @@
+"""What is readable of a damaged database: row by row, each against its checksum, past whatever cannot be read."""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+MOST_MISSES = 200_000
+"""Unreadable ids in a row after which nothing more is expected; an interior page stands for some ten thousand."""
+
+
+class Wreck:
+    """A damaged database, opened for reading only, so that its WAL counts and stays. Nothing here raises."""
+
+    def __init__(self, path: Path, application_id: int) -> None:
+        self._connection: sqlite3.Connection | None = None
+        try:
+            connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+            if connection.execute("PRAGMA application_id").fetchone() == (application_id,):
+                self._connection = connection
+            else:
+                connection.close()
+        except sqlite3.Error:
+            pass
+
+    def state(self) -> bytes | None:
+        """The state of its last commit."""
+        row = self._ask(lambda c: c.execute("SELECT body FROM state WHERE id = 1").fetchone())
+        return bytes(row[0]) if row and isinstance(row[0], bytes) else None
+
+    def segments(self) -> Iterator[Row]:
+        """Every segment whose bytes match their checksum, as it stands in the table, in order of id."""
+        for row in self._walk("segment"):
+            body, crc = row[-1], row[-2]
+            try:
+                if zlib.crc32(zlib.decompress(body)) == crc:
+                    yield row
+            except (zlib.error, TypeError):
+                continue
+
+    def letters(self) -> Iterator[Row]:
+        """The dead letters, without their row ids."""
+        for row in self._walk("dead"):
+            yield row[1:]
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _walk(self, table: str) -> Iterator[Row]:
+        last: Row | None = self._ask(lambda c: c.execute(f"SELECT max(id) FROM {table}").fetchone())
+        id, misses = 0, 0
+        while self._connection is not None and misses < MOST_MISSES and (last is None or id < (last[0] or 0)):
+            try:
+                query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT 1"
+                row = self._connection.execute(query, (id,)).fetchone()
+            except sqlite3.Error:
+                # Whatever stands next is on a page that cannot be read: look behind it.
+                id, misses = id + 1, misses + 1
+                continue
+            if row is None:
+                return
+            id, misses = row[0], 0
+            yield row
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T | None:
+        try:
+            return question(self._connection) if self._connection is not None else None
+        except sqlite3.Error:
+            return None
