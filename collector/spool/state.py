@@ -6,6 +6,7 @@ SIGKILL finds everything again in the journal, a power cut the last commit.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import msgspec
 
@@ -62,6 +63,13 @@ class Forget(msgspec.Struct, array_like=True, tag="forget", frozen=True):
     source: str
 
 
+class Confirm(msgspec.Struct, array_like=True, tag="confirm", frozen=True):
+    """The far end of `source` has taken in that what came in segments up to `through` is acknowledged."""
+
+    source: str
+    through: int
+
+
 class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
     """Readings that the checkpoint before it counts already, and that no earlier record holds."""
 
@@ -72,7 +80,7 @@ class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
     body: bytes
 
 
-Record = Chunk | Held | Settle | Drop | Forget
+Record = Chunk | Held | Settle | Drop | Forget | Confirm
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -123,6 +131,11 @@ class State(msgspec.Struct):
                     sink.skip(record.ids)
             case Forget():
                 self.sent.pop(record.source, None)
+            case Confirm():
+                sent = self.sent.get(record.source, {})
+                # In order of arrival, so of segments: what is confirmed comes first.
+                for token in list(takewhile(lambda token: sent[token].id <= record.through, sent)):
+                    del sent[token]
 
     def _receive(self, chunk: Chunk) -> None:
         self.next_id = max(self.next_id, chunk.id + 1)

@@ -13,7 +13,7 @@ from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
 from collector.spool.journal import ROTATE_BYTES, Journal
 from collector.spool.progress import Span
-from collector.spool.state import Chunk, DeadLetter, Drop, Forget, Held, Record, Settle, State
+from collector.spool.state import Chunk, Confirm, DeadLetter, Drop, Forget, Held, Record, Settle, State
 
 REMEMBERED = 4096
 """Safe messages of a source that are remembered, at least its window."""
@@ -94,6 +94,16 @@ class Tail:
         """The far end has lost its session, so nothing it sends is a repetition."""
         if self.state.sent.get(source):
             self._apply(Forget(source))
+
+    def unconfirmed(self, source: str) -> int:
+        """The last segment of which the source has been acknowledged all, if its far end may not know it; else 0."""
+        first = next(iter(self.state.sent.get(source, {}).values()), None)
+        return self.safe if first is not None and first.id <= self.safe else 0
+
+    def confirmed(self, source: str, through: int) -> None:
+        """The far end knows of those acknowledgements: under the same token it sends something new from here on."""
+        if self.state.sent.get(source):
+            self._apply(Confirm(source, through))
 
     def seal(self) -> Segment | None:
         """Closes the open segment; from here on its bytes never change."""
