@@ -80,10 +80,16 @@ class Filling:
 
 
 def assemble(chunks: Sequence[Chunk | Held], epoch: str) -> list[Segment]:
-    """The segments that journaled chunks make up."""
+    """The segments that journaled chunks make up, each up to the first that damage has taken."""
     by_id: dict[int, list[Chunk | Held]] = {}
     for chunk in chunks:
-        by_id.setdefault(chunk.id, []).append(chunk)
+        pieces = by_id.setdefault(chunk.id, [])
+        if isinstance(chunk, Held):
+            # It stands for all before it, whatever an older file holds too.
+            pieces.clear()
+        elif pieces and chunk.first_seq != pieces[-1].first_seq + pieces[-1].count:
+            continue
+        pieces.append(chunk)
     return [
         Segment(
             id,

@@ -11,7 +11,7 @@ from collector.log import events
 from collector.reading import Reading
 from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
-from collector.spool.journal import ROTATE_BYTES, Journal
+from collector.spool.journal import Journal
 from collector.spool.progress import Span
 from collector.spool.state import Chunk, Confirm, DeadLetter, Drop, Forget, Held, Record, Settle, State
 
@@ -46,6 +46,8 @@ class Tail:
         self.bytes = 0
         self.journaled = True
         """False while the journal's file system refuses."""
+        self._refusal = ""
+        """Its last words."""
         self.hidden = 0
         """Segments up to this id must be committed before a sink may see them."""
         self._strict = strict
@@ -198,7 +200,7 @@ class Tail:
         self.state.apply(record)
         if isinstance(record, Chunk):
             self._outgrow(record.origins)
-        if self.journaled and self._journal.size > ROTATE_BYTES and self._previous_file_through <= self.safe:
+        if self.journaled and self._journal.overdue and self._previous_file_through <= self.safe:
             self.rotate()
 
     def _outgrow(self, sources: Iterable[str]) -> None:
@@ -233,7 +235,7 @@ class Tail:
     def look_after_journal(self) -> None:
         """Starts it afresh when somebody has removed its file."""
         if self.journaled and self._journal.gone:
-            self._degrade(FileNotFoundError(2, "somebody removed it"))
+            self._degrade(FileNotFoundError(2, "somebody removed or replaced it"))
             self.rotate()
 
     def _unjournaled(self) -> Iterator[Held]:
@@ -248,18 +250,17 @@ class Tail:
         if self.filling is not None:
             self.hidden = max(self.hidden, self.filling.id)
         self.hidden = max([self.hidden, *self.segments])
-        if self.journaled:
+        reason = f"{error.filename2 or error.filename or self._journal.directory}: {error.strerror}"
+        if self.journaled or reason != self._refusal:
             events.JOURNAL_DEGRADED.log(
-                "tail journal: %s: %s; committing every segment to disk until it takes records again",
-                self._journal.directory,
-                error.strerror,
+                "tail journal: %s; committing every segment to disk until it takes records again", reason
             )
-        self.journaled = False
+        self.journaled, self._refusal = False, reason
 
     @property
     def journal_overdue(self) -> bool:
         """The journal has outgrown its file, and the other one still holds what only a commit makes safe."""
-        return self._journal.size > ROTATE_BYTES and self._previous_file_through > self.safe
+        return self._journal.overdue and self._previous_file_through > self.safe
 
     def _release(self) -> None:
         """Lets go of what every sink is done with, and tells what has become safe."""
