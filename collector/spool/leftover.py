@@ -37,8 +37,9 @@ def read_leftover(path: Path, spool_id: str) -> Leftover | None:
         size, data = _read(path)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        events.JOURNAL_DAMAGED.log("tail journal: %s %s; passed over", path, error.strerror)
+    except (OSError, ValueError) as error:
+        why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else error
+        events.JOURNAL_DAMAGED.log("tail journal: %s %s; passed over", path, why)
         return None
     try:
         found, end = _parse(data)
@@ -57,14 +58,14 @@ def read_leftover(path: Path, spool_id: str) -> Leftover | None:
 
 
 def _read(path: Path) -> tuple[int, bytes]:
-    """The file's length, and no more of it than a journal can be long."""
+    """The file's length, and of it what a journal can hold at most. Raises ValueError for what is not our file."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(0, "is no regular file")
+        raise ValueError("is no regular file")
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
         found = os.fstat(fd)
         if found.st_uid != os.getuid():
-            raise OSError(0, f"belongs to user {found.st_uid}")
+            raise ValueError(f"belongs to user {found.st_uid}")
         return found.st_size, file.read(LIMIT_BYTES)
 
 

@@ -154,6 +154,19 @@ def test_a_file_of_another_user_is_not_believed(tmp_path: Path, caplog: pytest.L
     assert caplog.messages == [f"tail journal: {path} belongs to user 12345; passed over"]
 
 
+def test_a_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = written(tmp_path)
+
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert Journal(tmp_path).replay("spool") is None
+    assert caplog.messages == [f"tail journal: {path} cannot be read (Permission denied); passed over"]
+
+
 def test_no_more_is_read_than_was_ever_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, ends = written(tmp_path)
     os.truncate(path, 1 << 40)
