@@ -73,6 +73,12 @@ class Intake(Protocol):
     def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
         """Frames that will never be readings: counted, one line at most now and then, tokens acknowledged in turn."""
 
+    def asking(self) -> bool:
+        """A question is about to follow all acknowledgements to the far end; False if its answer would tell nothing."""
+
+    def answered(self) -> None:
+        """It has been answered, and what arrived ahead of the answer has been handed in."""
+
     def received(self, count: int, qos: int) -> None:
         """Counts messages by QoS; only MQTT has one."""
 

@@ -7,10 +7,13 @@ from collector.delivery import SinkDelivery
 from collector.intake import SourceIntake
 from collector.reading import rfc3339
 from collector.spool.spool import Spool
-from collector.status.report import Check, Histogram, Latest, Ledger, SinkReport, SourceReport, SpoolReport
+from collector.status.report import Check, FlashReport, Histogram, Latest, Ledger, SinkReport, SourceReport, SpoolReport
 
 STUCK = 60.0
 """Seconds without a sign of life from the disk side after which `/livez` says no."""
+
+PROJECT_AFTER = 3600.0
+"""Seconds after which what a run has written says something of a day; a start writes more than its share."""
 
 
 def of_source(intake: SourceIntake, section: Source, spool: Spool | None) -> SourceReport:
@@ -72,6 +75,17 @@ def of_spool(spool: Spool | None, limit: int) -> SpoolReport:
             dict(zip(seconds.bounds, accumulate(seconds.counts), strict=False)), seconds.count, seconds.total
         ),
         journal=spool.journal_place,
+    )
+
+
+def of_flash(written: int | None, readings: int, uptime: float) -> FlashReport | None:
+    """`readings` of this run, which is `uptime` seconds old."""
+    if written is None:
+        return None
+    return FlashReport(
+        written,
+        written / readings if readings else None,
+        written / uptime * 86400 if uptime >= PROJECT_AFTER else None,
     )
 
 

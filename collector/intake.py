@@ -70,6 +70,8 @@ class SourceIntake:
         """Per burst, in order of arrival: the segment that must be safe, and the tokens to acknowledge."""
         self._topics: dict[str, tuple[str, int]] = {}
         self._complained = float("-inf")
+        # Of this connection: tokens taken, how many there were after the last repetition, and the segment asked about.
+        self._taken = self._repeated = self._asked = 0
 
     async def run(self) -> None:
         """Opens the source again, with back-off, whenever it is lost. Ends by cancellation only."""
@@ -84,6 +86,7 @@ class SourceIntake:
     def session(self, present: bool) -> None:
         self._waiting.clear()
         self._count_waiting()
+        self._taken = self._repeated = self._asked = 0
         if not present and self._spool is not None:
             self._spool.tail.forget(self.name)
 
@@ -100,11 +103,13 @@ class SourceIntake:
         origins: list[Origin] = []
         tokens: list[int] = []
         size = newest = 0
+        repeated = False
         for payload, topic, token, again in frames:
             device, topic_crc = self._topics.get(topic or "") or self._remember(topic)
             if token:
                 tokens.append(token)
                 fingerprint = topic_crc << 32 | zlib.crc32(payload)
+                repeated |= again
                 if again and (id := self._sent(token, fingerprint)) is not None:
                     newest = max(newest, id)
                     continue
@@ -131,6 +136,8 @@ class SourceIntake:
             origins.append(Origin(token, fingerprint, len(decoded)))
             size += len(payload)
         self._append(readings, origins, size, tokens, newest)
+        if repeated:
+            self._repeated, self._asked = self._taken, 0
 
     def readings(self, decoded: list[Decoded]) -> None:
         now = self._clock.wall_ns()
@@ -146,6 +153,19 @@ class SourceIntake:
 
     def received(self, count: int, qos: int) -> None:
         self.messages[qos] += count
+
+    def asking(self) -> bool:
+        """Of an earlier connection the broker knows every acknowledgement once nothing is left to be repeated."""
+        self._asked = 0
+        if self._spool is not None and self._repeated <= self._taken - self.unacknowledged:
+            self._asked = self._spool.tail.unconfirmed(self.name)
+        return self._asked > 0
+
+    def answered(self) -> None:
+        """A repetition that came since has made the question void."""
+        if self._spool is not None and self._asked:
+            self._spool.tail.confirmed(self.name, self._asked)
+        self._asked = 0
 
     def safe(self, through: int) -> None:
         """Segments up to `through` are safe: what came in them is acknowledged, in order of arrival."""
@@ -170,6 +190,7 @@ class SourceIntake:
         if tokens:
             self._waiting.append((newest, tokens))
             self.unacknowledged += len(tokens)
+            self._taken += len(tokens)
             through = self._spool.tail.safe if self._spool is not None else newest
             if newest <= through and self._waiting[0][0] <= through:
                 self.safe(through)

@@ -7,6 +7,7 @@ from collector import __version__, assembly, figures
 from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.delivery import SinkDelivery
+from collector.flash import written_bytes
 from collector.intake import SourceIntake
 from collector.spool.spool import Spool
 from collector.status.report import ClockReport, Report
@@ -109,14 +110,16 @@ class Pipeline:
         """The figures of the moment."""
         configuration = self._loaded.configuration
         spool = self._spool
+        uptime = self._clock.monotonic() - self._started
         return Report(
             collector=configuration.collector.id,
             version=__version__,
             epoch=spool.tail.state.epoch if spool is not None else "",
             started=self._started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            uptime_seconds=self._clock.monotonic() - self._started,
+            uptime_seconds=uptime,
             clock=ClockReport(self._clock.synchronised(), self._clock.steps),
             spool=figures.of_spool(spool, configuration.spool.max_bytes),
+            flash=figures.of_flash(written_bytes(), sum(intake.readings_seen for intake in self._intakes), uptime),
             sources={
                 intake.name: figures.of_source(intake, configuration.sources[intake.name], spool)
                 for intake in self._intakes

@@ -65,6 +65,7 @@ def test_for_a_person(tmp_path: Path, listen: str, capsys: pytest.CaptureFixture
     shown = capsys.readouterr().out
     assert "greenhouse-01: edge-collector 0.1.0, up 1 d 2 h" in shown
     assert "42 readings pending, the oldest for 1 min 15 s; 3.0 MiB of 256.0 MiB in use" in shown
+    assert "flash: 5.0 MiB written since start, 2,621 B a reading, 4.6 MiB a day at this rate" in shown
     ledger = shown[shown.index("Ledger") :].splitlines()
     assert ledger[1].split() == ["sink", "received", "delivered", "pending", "dropped", "dead", "remainder"]
     assert ledger[2].split() == ["cloud", "1,000", "950", "40", "8", "2", "0"]

@@ -151,6 +151,86 @@ async def test_the_same_token_with_other_bytes_is_new(rig: Rig) -> None:
     assert rig.spool.tail.state.sinks["cloud"].received == 2
 
 
+async def test_once_the_far_end_knows_of_the_acknowledgement_the_same_token_and_bytes_are_new(rig: Rig) -> None:
+    intake = wire(rig, Scripted())
+    intake.frames([frame(1)])
+    await rig.deliver()
+    assert intake.asking()
+    intake.answered()
+    assert rig.spool.tail.state.sent == {"meter": {}}
+    await rig.crash()
+    await rig.open()
+    intake = wire(rig, Scripted())
+    intake.session(True)
+    intake.frames([frame(1, again=True)])
+    assert [values(segment) for segment in await rig.deliver()] == [[1]]
+    assert rig.spool.tail.state.sinks["cloud"].received == 2
+
+
+async def test_what_is_acknowledged_after_the_question_is_not_in_the_answer(rig: Rig) -> None:
+    intake = wire(rig, Scripted())
+    intake.frames([frame(1)])
+    await rig.deliver()
+    assert intake.asking()
+    intake.frames([frame(2)])
+    await rig.deliver()
+    intake.answered()
+    intake.answered()
+    assert list(rig.spool.tail.state.sent["meter"]) == [2]
+
+
+async def test_without_anything_acknowledged_nothing_is_asked(rig: Rig) -> None:
+    intake = wire(rig, Scripted())
+    assert not intake.asking()
+    intake.frames([frame(1)])
+    rig.spool.flush()
+    assert not intake.asking()
+    await rig.deliver()
+    assert intake.asking()
+    intake.answered()
+    assert not intake.asking()
+
+
+async def test_a_repetition_under_way_makes_the_question_void(rig: Rig) -> None:
+    """What was acknowledged on an earlier connection may all come again until repetitions have ended."""
+    source = Scripted()
+    intake = wire(rig, source)
+    intake.frames([frame(1), frame(2)])
+    await rig.deliver()
+    intake.session(True)
+    assert intake.asking()
+    intake.frames([frame(1, again=True)])
+    intake.answered()
+    intake.frames([frame(2, again=True)])
+    assert rig.spool.tail.state.sinks["cloud"].received == 2
+    assert intake.asking()
+    intake.answered()
+    assert rig.spool.tail.state.sent == {"meter": {}}
+
+
+async def test_nothing_is_asked_while_a_repetition_is_not_acknowledged(rig: Rig) -> None:
+    intake = wire(rig, Scripted())
+    intake.frames([frame(1)])
+    await rig.deliver()
+    intake.frames([frame(2)])
+    rig.spool.flush()
+    intake.session(True)
+    intake.frames([frame(2, again=True)])
+    assert not intake.asking()
+    await rig.deliver()
+    assert intake.asking()
+
+
+async def test_a_question_dies_with_its_connection(rig: Rig) -> None:
+    intake = wire(rig, Scripted())
+    intake.frames([frame(1)])
+    await rig.deliver()
+    assert intake.asking()
+    intake.session(True)
+    intake.answered()
+    assert 1 in rig.spool.tail.state.sent["meter"]
+
+
 async def test_without_a_session_nothing_is_a_repetition(rig: Rig) -> None:
     intake = wire(rig, Scripted())
     intake.frames([frame(1)])

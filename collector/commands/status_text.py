@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from collector.status.report import Report, SinkReport, SourceReport
+from collector.status.report import FlashReport, Report, SinkReport, SourceReport
 
 _NEARLY_FULL = 0.9
 
@@ -41,6 +41,8 @@ def summary(report: Report) -> Iterator[str]:
     )
     if spool.journal:
         yield f"journal: {spool.journal}"
+    if report.flash is not None:
+        yield f"flash: {flash(report.flash)}"
     for kind, parts in (("source", report.sources), ("sink", report.sinks)):
         for name, part in parts.items():
             if part.last_error:
@@ -133,6 +135,15 @@ def _about_sink(name: str, sink: SinkReport) -> Iterator[str]:
         yield f"sink {name} will never take {sink.ledger.dead:,} readings: see the table dead of spool.sqlite3"
     if sink.ledger.remainder:
         yield f"the books of sink {name} do not balance: this is a bug; send edge-collector support-bundle"
+
+
+def flash(written: FlashReport) -> str:
+    parts = [f"{size(written.written_bytes)} written since start"]
+    if written.bytes_per_reading is not None:
+        parts.append(f"{written.bytes_per_reading:,.0f} B a reading")
+    if written.bytes_per_day is not None:
+        parts.append(f"{size(written.bytes_per_day)} a day at this rate")
+    return ", ".join(parts)
 
 
 def counts(by_reason: dict[str, int]) -> str:

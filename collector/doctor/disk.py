@@ -1,5 +1,6 @@
 """The file systems below the spool, the tail journal and file sinks."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,14 @@ from collector.status.report import Report
 
 RESERVE = 64 * 1024 * 1024
 """Bytes that others on the same disk should find free even when the spool is full."""
+
+CYCLES = 300
+"""Full writes that a cheap card bears (Great MicroSD Card Survey: off-brands about 300, good ones ten times that)."""
+
+AMPLIFICATION = 10
+"""What the file system and the card's own controller make of a small write; reports for cards run from 5 to 20."""
+
+ENOUGH_YEARS = 5
 
 
 def data_directory(
@@ -68,6 +77,33 @@ def tail_journal(subject: Subject, report: Report | None, mounts: Path = MOUNTS)
         yield subject.warn("none on /run or /dev/shm: every reading would be written to flash", advice)
 
 
+def card_life(subject: Subject, directory: Path, report: Report) -> Iterator[Finding]:
+    """How long a card as large as the file system below `directory` would bear what the running daemon writes."""
+    written = report.flash
+    if written is None:
+        yield subject.warn(
+            "how much the collector writes is not known: the kernel shows it no /proc/self/io",
+            "nothing to mend; a kernel with CONFIG_TASK_IO_ACCOUNTING would tell",
+        )
+        return
+    if written.bytes_per_day is None:
+        yield subject.ok(f"{_mib(written.written_bytes)} written since start; ask again after an hour of running")
+        return
+    size = shutil.disk_usage(_existing(directory)).total
+    years = size * CYCLES / AMPLIFICATION / (written.bytes_per_day * 365) if written.bytes_per_day else math.inf
+    life = f"{years:.1f} years" if years < 100 else "more than 100 years"
+    text = (
+        f"{_mib(written.bytes_per_day)} written a day wear out a card of {size / 1e9:.0f} GB in {life}, "
+        f"if it bears {CYCLES} full writes and makes {AMPLIFICATION} times as much of ours; others write too"
+    )
+    if years < ENOUGH_YEARS:
+        yield subject.warn(
+            text, "mend the sinks, so that less is stored; raise spool.commit_after and spool.hold; or a better card"
+        )
+    else:
+        yield subject.ok(text)
+
+
 def file_sink(subject: Subject, path: Path, mounts: Path = MOUNTS) -> Iterator[Finding]:
     directory = path.parent
     there = Subject(subject.subject, f"{subject.where}: {path}")
@@ -88,5 +124,5 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _mib(amount: int) -> str:
+def _mib(amount: float) -> str:
     return f"{amount / 2**20:,.0f} MiB"

@@ -53,6 +53,8 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
         limit = configuration.spool.max_bytes
         used = report.spool.bytes if report is not None else 0
         yield _blocking("disk", str(data_dir), lambda subject: disk.data_directory(subject, data_dir, limit, used))
+        if report is not None:
+            yield _blocking("flash", str(data_dir), lambda subject: disk.card_life(subject, data_dir, report))
         yield _blocking("tail journal", "tmpfs", lambda subject: disk.tail_journal(subject, report))
     for name, source in configuration.sources.items():
         where = f"source {name}"

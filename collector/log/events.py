@@ -152,6 +152,12 @@ JOURNAL_DEGRADED = Event(
     "eb1302e683c741f098080b3b04fae8d0",
     "the tail journal costs flash writes, or takes no records",
 )
+JOURNAL_DAMAGED = Event(
+    "journal.damaged",
+    logging.WARNING,
+    "6762c58fd4a64e668b8a8dd373764bbb",
+    "a tail journal cannot be read, or not to its end; what can is taken",
+)
 JOURNAL_RESTORED = Event(
     "journal.restored",
     logging.INFO,

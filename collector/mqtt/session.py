@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, cast
 
@@ -19,6 +20,7 @@ from collector.mqtt.packets import (
     Disconnect,
     Message,
     Packet,
+    Pingresp,
     Puback,
     Publish,
     Suback,
@@ -67,6 +69,8 @@ class Session(asyncio.Protocol):
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._replies = Replies(address, answer_timeout)
         self._heartbeat = Heartbeat(connect.keepalive, ping=self._ping, dead=self._unanswered)
+        self._pings: deque[asyncio.Future[None] | None] = deque()
+        """The PINGREQs not answered yet, in order, and who waits for the answer."""
         self._ended = False
         self._writable = True
         self.lost = self._loop.create_future()
@@ -121,6 +125,17 @@ class Session(asyncio.Protocol):
             self._outbox.withdraw(batch)
             raise
         return batch.codes
+
+    async def ping(self) -> None:
+        """Returns when the broker has answered: by then it has taken in all that was sent before, PUBACKs too.
+
+        Raises SessionError when the connection ends first.
+        """
+        if self._ended:
+            raise SessionError(f"{self.address}: the connection has ended")
+        answered: asyncio.Future[None] = self._loop.create_future()
+        self._ping(answered)
+        await answered
 
     def pause_reading(self) -> None:
         """Lets what the broker sends wait in the socket. Idempotent."""
@@ -214,6 +229,8 @@ class Session(asyncio.Protocol):
                 self.stray_pubacks += not acknowledge(packet.packet_id, packet.reason_code)
             elif type(packet) is Suback or type(packet) is Unsuback:
                 self._replies.arrived(packet.packet_id, packet.reason_codes)
+            elif type(packet) is Pingresp:
+                self._pinged()
             elif type(packet) is Disconnect:
                 ended = packet
                 break
@@ -266,8 +283,14 @@ class Session(asyncio.Protocol):
         finally:
             self._outbox.release_id(packet_id)
 
-    def _ping(self) -> None:
-        self._transport.write(encode.PINGREQ)
+    def _ping(self, answered: "asyncio.Future[None] | None" = None) -> None:
+        self._pings.append(answered)
+        self._write(encode.PINGREQ)
+
+    def _pinged(self) -> None:
+        answered = self._pings.popleft() if self._pings else None
+        if answered is not None and not answered.done():
+            answered.set_result(None)
 
     def _unanswered(self, silence: str) -> None:
         self._end(SessionError(f"{self.address}: {silence}"))
@@ -284,6 +307,9 @@ class Session(asyncio.Protocol):
             self.lost.set_result(error)
         failure = error or SessionError(f"{self.address}: the connection has been closed")
         self._replies.fail(failure)
+        for ping in self._pings:
+            if ping is not None and not ping.done():
+                ping.set_exception(failure)
         self._outbox.abandon()
         if not self.opened.done():
             self.opened.set_exception(failure)

@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from collector.contracts import Intake
 from collector.errors import CollectorError, SourceError
 from collector.mqtt.connector import Connector
+from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import VERSION_5, Publish
 from collector.mqtt.session import Session
 from collector.reading import Frame
 
 REFUSED = 0x80
 """SUBACK reason codes from here on say no (MQTT 5 §3.9.3)."""
+
+CONFIRM_EVERY = 15.0
+"""Seconds between questions whether the broker has taken in our acknowledgements; none while there are none."""
 
 LEAST_WINDOW = 20
 """What Mosquitto hands over unacknowledged on 3.1.1, where nobody can tell it another number."""
@@ -65,8 +69,7 @@ class MqttSource:
             self._answered = True
             self.pause(self._paused)
             intake.connected()
-            lost = await session.lost
-            raise SourceError(str(lost))
+            raise SourceError(str(await self._confirm_until_lost(session, intake)))
         except CollectorError as error:
             raise SourceError(str(error)) from error
         finally:
@@ -115,6 +118,20 @@ class MqttSource:
         if refused:
             raise SourceError(f"the broker refuses to let us read {', '.join(refused)}; see its access list")
         self._subscribed = True
+
+    async def _confirm_until_lost(self, session: Session, intake: Intake) -> SessionError | None:
+        """Makes sure now and then, while messages come, that the broker knows what we have acknowledged.
+
+        It is free to use the packet id of an acknowledged message again. If nothing told us so, a new message that
+        is first seen with DUP, its first copy lost with a connection, could pass for the old one.
+        """
+        while not (await asyncio.wait([session.lost], timeout=CONFIRM_EVERY))[0]:
+            if intake.asking():
+                await session.ping()
+                # Messages that are held back may be repetitions.
+                if not self._arrived:
+                    intake.answered()
+        return session.lost.result()
 
     def _hand_in(self, messages: list[Publish], intake: Intake, resumed: bool) -> None:
         frames: list[Frame] = []

@@ -81,13 +81,15 @@ class Filling:
 
 
 def assemble(chunks: Sequence[Chunk | Held], epoch: str) -> list[Segment]:
-    """The segments that journaled chunks make up; what lacks its first chunk is left out, what begins anew replaces."""
+    """The segments that journaled chunks make up, each up to the first piece that is missing; `Held` begins anew."""
     by_id: dict[int, list[Chunk | Held]] = {}
     for chunk in chunks:
+        pieces = by_id.get(chunk.id)
         if chunk.at == 0:
+            # Whatever an older file holds too.
             by_id[chunk.id] = [chunk]
-        elif chunk.id in by_id:
-            by_id[chunk.id].append(chunk)
+        elif pieces is not None and chunk.first_seq == pieces[-1].first_seq + pieces[-1].count:
+            pieces.append(chunk)
     return [
         Segment(
             id,

@@ -1,33 +1,30 @@
 """The tail journal: what is in RAM, on a tmpfs, so that SIGKILL forgets nothing and flash wears not at all.
 
-A file is a magic line, a checkpoint of the state, then records; each framed as length, CRC-32,
-payload, and written by one write(2). No fsync: a tmpfs survives the process, not the power.
-Two files alternate; each is complete from its checkpoint on. A torn last record is cut off.
+A file is a line with the format, a checkpoint of the state, then records, each written by one write(2).
+No fsync: a tmpfs survives the process, not the power. Two files alternate; each is complete from its
+checkpoint on.
 """
 
+import contextlib
+import errno
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from collector.spool.state import Chunk, Held, Record, State, decode_record, decode_state, encode_record
-
-MAGIC = b"edge-collector tail 1\n"
-_FRAME = struct.Struct("<II")
-
-ROTATE_BYTES = 2 * 1024 * 1024
-"""A file this long is due to be replaced by the other one."""
+from collector.spool.framing import HEADER, LIMIT_BYTES, ROTATE_BYTES, framed
+from collector.spool.leftover import read_leftover
+from collector.spool.place import claim
+from collector.spool.state import Chunk, Held, Record, State, encode_record
 
 
 class Replay:
     """What a journal said: the state after its last record, and every chunk it holds, in order."""
 
-    def __init__(self, state: State, chunks: list[Chunk | Held]) -> None:
+    def __init__(self, state: State, chunks: list[Chunk | Held], whole: bool = True) -> None:
         self.state = state
         self.chunks = chunks
+        self.whole = whole
+        """False where damage has taken records: the books may count readings that no chunk holds."""
 
 
 class Journal:
@@ -45,26 +42,27 @@ class Journal:
 
         Without a `spool_id`, when the database has lost it, the newest counts.
         """
-        files = [file for path in self._paths if (file := _parse(path)) is not None]
-        files.sort(key=lambda file: (file[0].lsn, len(file[1])))
-        files = [file for file in files if file[0].spool_id == (spool_id or files[-1][0].spool_id)]
+        files = [file for path in self._paths if (file := read_leftover(path, spool_id)) is not None]
+        files.sort(key=lambda file: (file.state.lsn, len(file.records)))
+        files = [file for file in files if file.state.spool_id == files[-1].state.spool_id]
         if not files:
             return None
         chunks: list[Chunk | Held] = []
-        for state, records in files:
+        for state, records, _ in files:
             for record in records:
                 state.apply(record)
                 if isinstance(record, Chunk | Held):
                     chunks.append(record)
-        return Replay(files[-1][0], chunks)
+        return Replay(files[-1].state, chunks, all(file.whole for file in files))
 
     def begin(self, checkpoint: bytes, records: Sequence[Record] = ()) -> None:
         """Starts a fresh file in the place of the one that is not current; whole, or not at all."""
-        self.directory.mkdir(mode=0o700, exist_ok=True)
+        claim(self.directory)
         fresh = self.directory / "tail.new"
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fresh.unlink(missing_ok=True)
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            head = MAGIC + _frame(checkpoint) + b"".join(_frame(encode_record(record)) for record in records)
+            head = HEADER + framed(checkpoint) + b"".join(framed(encode_record(record)) for record in records)
             _write(fd, head)
             following = 1 - self._current
             fresh.rename(self._paths[following])
@@ -77,22 +75,33 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Survives SIGKILL on return. On OSError nothing of the record remains."""
-        framed = _frame(encode_record(record))
+        data = framed(encode_record(record))
         try:
-            _write(self._fd, framed)
+            _write(self._fd, data, self.size)
         except OSError:
             os.ftruncate(self._fd, self.size)
             raise
-        self.size += len(framed)
+        self.size += len(data)
+
+    @property
+    def overdue(self) -> bool:
+        """The file is long enough to be replaced by the other one."""
+        return self.size > ROTATE_BYTES
 
     @property
     def gone(self) -> bool:
-        """Somebody has removed the file: what is appended to it would not be found again."""
-        return self._fd >= 0 and os.fstat(self._fd).st_nlink == 0
+        """Somebody has removed the file, or moved it: what is appended to it would not be found again."""
+        if self._fd < 0:
+            return False
+        try:
+            return not os.path.samestat(self._paths[self._current].lstat(), os.fstat(self._fd))
+        except OSError:
+            return True
 
     def retire(self) -> None:
-        """The file that is not current holds nothing that is still needed."""
-        self._paths[1 - self._current].unlink(missing_ok=True)
+        """The file that is not current holds nothing that is still needed. Left where it cannot be removed."""
+        with contextlib.suppress(OSError):
+            self._paths[1 - self._current].unlink()
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -100,35 +109,9 @@ class Journal:
             self._fd = -1
 
 
-def _frame(payload: bytes) -> bytes:
-    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
-
-
-def _write(fd: int, data: bytes) -> None:
-    """One write(2); a short one (the file system is full) counts as failed."""
-    written = os.write(fd, data)
-    if written != len(data):
-        raise OSError(28, "no space left for the tail journal")
-
-
-def _parse(path: Path) -> tuple[State, list[Record]] | None:
-    """The checkpoint and the records up to the first that is torn; None for a file that is not a journal."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if not data.startswith(MAGIC):
-        return None
-    payloads: list[bytes] = []
-    position = len(MAGIC)
-    while position + _FRAME.size <= len(data):
-        length, crc = _FRAME.unpack_from(data, position)
-        payload = data[position + _FRAME.size : position + _FRAME.size + length]
-        if len(payload) < length or zlib.crc32(payload) != crc:
-            break
-        payloads.append(payload)
-        position += _FRAME.size + length
-    try:
-        return decode_state(payloads[0]), [decode_record(payload) for payload in payloads[1:]]
-    except (IndexError, msgspec.DecodeError):
-        return None
+def _write(fd: int, data: bytes, size: int = 0) -> None:
+    """One write(2) behind `size` bytes; a short one (the file system is full) counts as failed."""
+    if size + len(data) > LIMIT_BYTES:
+        raise OSError(errno.EFBIG, "the file would grow beyond what is read again")
+    if os.write(fd, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

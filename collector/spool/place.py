@@ -21,7 +21,7 @@ def journal_directory(data_dir: Path) -> tuple[Path, bool]:
     for directory in candidates:
         if directory.parent.is_dir() and on_tmpfs(directory.parent) and _own(directory):
             return directory, True
-    return data_dir, False
+    return data_dir.resolve(), False
 
 
 def on_tmpfs(path: Path) -> bool:
@@ -29,13 +29,18 @@ def on_tmpfs(path: Path) -> bool:
     return mount_of(path).in_memory
 
 
+def claim(directory: Path) -> None:
+    """Makes the directory if need be. Raises OSError where somebody else holds it, perhaps as a trap."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise FileExistsError(17, "belongs to somebody else; remove it")
+
+
 def _own(directory: Path) -> bool:
-    """Makes the directory ours alone; in a world-writable place it may already be somebody else's trap."""
+    """Makes the directory ours alone."""
     try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        found = directory.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise FileExistsError(17, "belongs to somebody else; remove it")
+        claim(directory)
         directory.chmod(0o700)
     except OSError as error:
         events.JOURNAL_DEGRADED.log("tail journal: %s: %s", directory, error.strerror)

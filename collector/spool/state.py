@@ -6,6 +6,7 @@ SIGKILL finds everything again in the journal, a power cut the last commit.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 import msgspec
 
@@ -64,6 +65,13 @@ class Forget(msgspec.Struct, array_like=True, tag="forget", frozen=True):
     source: str
 
 
+class Confirm(msgspec.Struct, array_like=True, tag="confirm", frozen=True):
+    """The far end of `source` has taken in that what came in segments up to `through` is acknowledged."""
+
+    source: str
+    through: int
+
+
 class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
     """Readings that the checkpoint before it counts already, and that no earlier record holds."""
 
@@ -92,7 +100,7 @@ class Committed(msgspec.Struct, array_like=True, tag="committed", frozen=True):
     through: int
 
 
-Record = Chunk | Held | Settle | Drop | Forget | Refuse | Committed
+Record = Chunk | Held | Settle | Drop | Forget | Confirm | Refuse | Committed
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -145,6 +153,11 @@ class State(msgspec.Struct):
                     sink.skip(record.ids)
             case Forget():
                 self.sent.pop(record.source, None)
+            case Confirm():
+                sent = self.sent.get(record.source, {})
+                # In order of arrival, so of segments: what is confirmed comes first.
+                for token in list(takewhile(lambda token: sent[token].id <= record.through, sent)):
+                    del sent[token]
             case Refuse():
                 self._count(record.source, record.count)
                 for sink in self.sinks.values():
@@ -210,7 +223,7 @@ class State(msgspec.Struct):
         if self.next_id > after + 1:
             gaps.append((after + 1, self.next_id))
         counts = {name: count for name, count in lost.items() if count > 0}
-        return [Drop(gap, "damaged", counts if at == 0 else {}) for at, gap in enumerate(gaps)]
+        return [*(Drop(gap, "damaged", {}) for gap in gaps), Drop((0, 0), "damaged", counts)]
 
     def checkpoint(
         self, since: int = 0, dead: Sequence[DeadLetter] | None = None, committed: int | None = None

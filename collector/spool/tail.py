@@ -11,9 +11,22 @@ from collector.log import events
 from collector.reading import Reading
 from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
-from collector.spool.journal import ROTATE_BYTES, Journal
+from collector.spool.framing import ROTATE_BYTES
+from collector.spool.journal import Journal
 from collector.spool.progress import Span
-from collector.spool.state import Chunk, Committed, DeadLetter, Drop, Forget, Held, Record, Refuse, Settle, State
+from collector.spool.state import (
+    Chunk,
+    Committed,
+    Confirm,
+    DeadLetter,
+    Drop,
+    Forget,
+    Held,
+    Record,
+    Refuse,
+    Settle,
+    State,
+)
 
 REMEMBERED = 4096
 """Safe messages of a source that are remembered, at least its window."""
@@ -46,6 +59,8 @@ class Tail:
         self.bytes = 0
         self.journaled = True
         """False while the journal's file system refuses."""
+        self._refusal = ""
+        """Its last words."""
         self.hidden = 0
         """Segments up to this id must be committed before a sink may see them."""
         self._strict = strict
@@ -95,6 +110,16 @@ class Tail:
         """The far end has lost its session, so nothing it sends is a repetition."""
         if self.state.sent.get(source):
             self._apply(Forget(source))
+
+    def unconfirmed(self, source: str) -> int:
+        """The last segment of which the source has been acknowledged all, if its far end may not know it; else 0."""
+        first = next(iter(self.state.sent.get(source, {}).values()), None)
+        return self.safe if first is not None and first.id <= self.safe else 0
+
+    def confirmed(self, source: str, through: int) -> None:
+        """The far end knows of those acknowledgements: under the same token it sends something new from here on."""
+        if self.state.sent.get(source):
+            self._apply(Confirm(source, through))
 
     def seal(self) -> Segment | None:
         """Closes the open segment; from here on its bytes never change."""
@@ -198,7 +223,7 @@ class Tail:
         self.state.apply(record)
         if isinstance(record, Chunk):
             self._outgrow(record.origins)
-        if self.journaled and self._journal.size > ROTATE_BYTES and self._previous_file_through <= self.safe:
+        if self.journaled and self._journal.overdue and self._previous_file_through <= self.safe:
             self.rotate()
 
     def _outgrow(self, sources: Iterable[str]) -> None:
@@ -237,7 +262,7 @@ class Tail:
     def look_after_journal(self) -> None:
         """Starts it afresh when somebody has removed its file, or when the disk lets no commit make it shorter."""
         if self.journaled and self._journal.gone:
-            self._degrade(FileNotFoundError(2, "somebody removed it"))
+            self._degrade(FileNotFoundError(2, "somebody removed or replaced it"))
             self.rotate()
         elif self.journaled and self._journal.size > self._outgrown:
             self.rotate(alone=True)
@@ -255,18 +280,17 @@ class Tail:
         if self.filling is not None:
             self.hidden = max(self.hidden, self.filling.id)
         self.hidden = max([self.hidden, *self.segments])
-        if self.journaled:
+        reason = f"{error.filename2 or error.filename or self._journal.directory}: {error.strerror}"
+        if self.journaled or reason != self._refusal:
             events.JOURNAL_DEGRADED.log(
-                "tail journal: %s: %s; committing every segment to disk until it takes records again",
-                self._journal.directory,
-                error.strerror,
+                "tail journal: %s; committing every segment to disk until it takes records again", reason
             )
-        self.journaled = False
+        self.journaled, self._refusal = False, reason
 
     @property
     def journal_overdue(self) -> bool:
         """The journal has outgrown its file, and the other one still holds what only a commit makes safe."""
-        return self._journal.size > ROTATE_BYTES and self._previous_file_through > self.safe
+        return self._journal.overdue and self._previous_file_through > self.safe
 
     def _release(self) -> None:
         """Lets go of what every sink is done with, and tells what has become safe."""

@@ -30,7 +30,7 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
     replay = journal.replay(stored.spool_id if stored is not None else None)
     if replay is not None and (stored is None or replay.state.lsn >= stored.lsn):
         state = replay.state
-        went_back |= stored is None or state.committed > stored.committed
+        went_back |= not replay.whole or stored is None or state.committed > stored.committed
         segments = assemble([c for c in replay.chunks if c.id >= known], state.epoch)
     if state is None:
         state = State(spool_id=secrets.token_hex(8))
@@ -63,7 +63,7 @@ async def _give_up_what_is_gone(database: Database, state: State, wanted: list[S
         state.apply(drop)
     if lost := sum(count for drop in drops for count in drop.counts.values()):
         events.SPOOL_DAMAGED.log(
-            "spool: %d readings that sinks still wanted are not on the disk any more: dropped", lost, dropped=lost
+            "spool: %d readings are neither on the disk nor in the tail journal any more: dropped", lost, dropped=lost
         )
     return wanted
 

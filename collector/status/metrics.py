@@ -55,6 +55,12 @@ class ReportCollector:
         yield from _source_families(report.sources)
         yield from _sink_families(report.sinks)
         yield from _spool_families(report.spool)
+        yield _counters(
+            "flash_written_bytes",
+            "Bytes this process has caused to be written to disk.",
+            [],
+            [((), report.flash.written_bytes)] if report.flash is not None else [],
+        )
         yield from _process_families(self._process)
 
 

@@ -84,6 +84,16 @@ class SpoolReport(msgspec.Struct):
     """Where the tail journal lies; says so when that is not a tmpfs."""
 
 
+class FlashReport(msgspec.Struct):
+    """What this run has written to disk, whatever the file; a tmpfs does not count."""
+
+    written_bytes: int
+    bytes_per_reading: float | None = None
+    """None until a reading has come."""
+    bytes_per_day: float | None = None
+    """At the rate of this run; None while it is too young to tell."""
+
+
 class ClockReport(msgspec.Struct):
     synchronised: bool = False
     steps: int = 0
@@ -106,6 +116,8 @@ class Report(msgspec.Struct):
     uptime_seconds: float
     clock: ClockReport
     spool: SpoolReport
+    flash: FlashReport | None = None
+    """None where the kernel does not tell."""
     sources: dict[str, SourceReport] = {}
     sinks: dict[str, SinkReport] = {}
     ready: list[Check] = []

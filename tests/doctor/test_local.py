@@ -10,7 +10,7 @@ import pytest
 from collector.doctor import clock, disk, serial_console, serial_port
 from collector.doctor.finding import Finding, Subject
 from collector.mounts import mount_of
-from collector.status.report import Report
+from collector.status.report import FlashReport, Report
 from tests.status.reports import busy_report
 
 HERE = Subject("subject", "source air")
@@ -79,6 +79,40 @@ def test_the_tail_journal(mounts: Path) -> None:
     for journal, verdict in (("/run/x (in memory)", "ok"), ("/var/lib/x (ON DISK)", "warn")):
         report.spool.journal = journal
         assert only(disk.tail_journal(HERE, report, mounts)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("per_day", "verdict", "words"),
+    [
+        (0, "ok", "0 MiB written a day wear out a card of 16 GB in more than 100 years"),
+        (10 * MIB, "ok", "10 MiB written a day wear out a card of 16 GB in more than 100 years"),
+        (100 * MIB, "ok", "in 12.5 years, if it bears 300 full writes and makes 10 times as much of ours"),
+        (500 * MIB, "warn", "in 2.5 years"),
+    ],
+)
+def test_a_cards_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_day: float, verdict: str, words: str
+) -> None:
+    class Usage:
+        total = 16_000_000_000
+
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: Usage)
+    report = busy_report()
+    report.flash = FlashReport(MIB, 140.0, per_day)
+    finding = only(disk.card_life(HERE, tmp_path / "not" / "yet", report))
+    assert finding.verdict == verdict
+    assert words in finding.text
+
+
+def test_a_cards_life_that_cannot_be_told(tmp_path: Path) -> None:
+    report = busy_report()
+    report.flash = FlashReport(3 * MIB, 140.0)
+    assert only(disk.card_life(HERE, tmp_path, report)).text == (
+        "3 MiB written since start; ask again after an hour of running"
+    )
+    report.flash = None
+    finding = only(disk.card_life(HERE, tmp_path, report))
+    assert (finding.verdict, "/proc/self/io" in finding.text) == ("warn", True)
 
 
 def test_a_file_sinks_directory(tmp_path: Path, mounts: Path) -> None:

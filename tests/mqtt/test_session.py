@@ -412,6 +412,37 @@ async def test_the_broker_may_shorten_keepalive_and_pings_are_answered() -> None
     assert pings == 2
 
 
+async def test_a_ping_follows_the_pubacks_and_returns_with_its_own_answer() -> None:
+    beaten = asyncio.Event()
+    """The keep-alive's own ping is on its way; its answer comes first."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome(server_keep_alive=1)
+        await peer.expect(0xC0)
+        beaten.set()
+        await peer.expect(0x40)
+        await peer.expect(0xC0)
+        peer.raw(b"\xd0\0")
+        await peer.expect(0x40)
+        peer.raw(b"\xd0\0")
+        await peer.expect(0xC0)
+        peer.reset()
+
+    async with fake_broker(script) as port:
+        session = await dial(port)
+        await beaten.wait()
+        session.acknowledge([1])
+        answered = asyncio.create_task(session.ping())
+        await asyncio.wait([answered], timeout=0.1)
+        assert not answered.done()
+        session.acknowledge([2])
+        await answered
+        with pytest.raises(SessionError):
+            await session.ping()
+        with pytest.raises(SessionError, match="has ended"):
+            await session.ping()
+
+
 async def test_close_says_goodbye_and_resolves_lost_with_none() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()

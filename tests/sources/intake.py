@@ -28,6 +28,12 @@ class RecordingIntake:
         self.refusals[reason] += count
         self.details.append(detail)
 
+    def asking(self) -> bool:
+        return False
+
+    def answered(self) -> None:
+        raise AssertionError("nothing was asked")
+
     def received(self, count: int, qos: int) -> None:
         raise AssertionError("only MQTT counts messages by QoS")
 

@@ -54,6 +54,9 @@ class Recording(Intake):
     def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
         self.refusals += count
 
+    def asking(self) -> bool:
+        return False
+
     def received(self, count: int, qos: int) -> None:
         pass
 

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from collector.backoff import Backoff
 from collector.errors import SourceError
+from collector.intake import SourceIntake
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.connector import Connector, Version
 from collector.mqtt.packets import Message
+from collector.profiles.library import builtin_folder, load
 from collector.reading import Frame
 from collector.sources.mqtt import MqttSource
 from tests.brokers import Mosquitto
 from tests.mqtt.fake_broker import Peer, fake_broker
 from tests.sources.intake import RecordingIntake, until
+from tests.spool.rig import Rig
 
 
 class Recording(RecordingIntake):
@@ -207,6 +211,115 @@ async def test_on_3_1_1_a_retained_message_that_was_never_acknowledged_is_kept(b
     assert second.seen == [first.seen[0]._replace(again=True)]
     assert second.refusals == {"retained": 1}
     await stop(running)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_new_message_under_the_packet_id_of_an_acknowledged_one_is_new(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, version: Version, answered: bool
+) -> None:
+    """Its first copy is lost with the connection, so that it is first seen with DUP, byte for byte like the old one."""
+    monkeypatch.setattr("collector.sources.mqtt.CONFIRM_EVERY", 0.05)
+    connections = 0
+    done = asyncio.Event()
+    properties = b"\0" if version == "5" else b""
+
+    async def script(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        await peer.expect(0x10)
+        peer.send(0x20, b"\0\0" if connections == 1 else b"\1\0", properties)
+        if version == "5" or connections == 1:
+            body = await peer.expect(0x82)
+            peer.send(0x90, body[:2], properties, b"\1")
+        first = 0x32 if connections == 1 else 0x3A
+        peer.send(first, b"\0\7meter/1", b"\0\1", properties, b"21")
+        assert await peer.expect(0x40) == b"\0\1"
+        if connections == 2:
+            done.set()
+            await peer.gone()
+            return
+        await peer.expect(0xC0)
+        if answered:
+            peer.raw(b"\xd0\0")
+            await until(lambda: rig.spool.tail.state.sent == {"meter": {}})
+        peer.reset()
+
+    async with fake_broker(script) as port:
+        made = Connector(
+            lambda: ConnectOptions("127.0.0.1", port, "me", clean_start=False, session_expiry=600), version
+        )
+        source = MqttSource(made, ["meter/+"], 1, window=30)
+        intake = SourceIntake(
+            *("meter", source, load("json-lines", [builtin_folder()]), lambda carried, topic: "m1"),
+            *(rig.spool, rig.clock, Backoff(0.001, 0.002, now=rig.clock.monotonic)),
+        )
+        rig.spool.tail._on_safe = intake.safe
+        running = asyncio.create_task(intake.run())
+        async with asyncio.timeout(10):
+            await rig.deliver()
+            if answered:
+                await rig.deliver()
+            await done.wait()
+        await stop(running)
+    assert rig.spool.tail.state.received == {"meter": 2 if answered else 1}
+
+
+async def test_the_broker_is_asked_once_for_all_that_came(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.sources.mqtt.CONFIRM_EVERY", 0.05)
+
+    class Asking(Recording):
+        questions = answers = 0
+
+        def asking(self) -> bool:
+            self.questions += len(self.seen) > self.answers
+            return len(self.seen) > self.answers
+
+        def answered(self) -> None:
+            self.answers = len(self.seen)
+
+    source, intake = source_of(broker), Asking()
+    running = asyncio.create_task(source.run(intake))
+    await until(lambda: intake.connections)
+    await publish(broker, *(Message("meter/1", b"%d" % n) for n in range(20)))
+    await until(lambda: intake.answers == 20)
+    await asyncio.sleep(0.2)
+    assert intake.questions <= 2
+    await stop(running)
+
+
+async def test_messages_held_back_leave_the_answer_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They came ahead of it, and may be repetitions."""
+    monkeypatch.setattr("collector.sources.mqtt.CONFIRM_EVERY", 0.02)
+    asked = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        body = await peer.expect(0x82)
+        peer.send(0x90, body[:2], b"\0\1")
+        await peer.expect(0xC0)
+        peer.send(0x3A, b"\0\7meter/1", b"\0\1", b"\0", b"21")
+        peer.raw(b"\xd0\0")
+        await peer.expect(0xC0)
+        asked.set()
+        await peer.gone()
+
+    class Asking(Recording):
+        def asking(self) -> bool:
+            # Paused by hand, so that the socket is read on: as between connecting and the first SUBACK.
+            source._paused = True
+            return True
+
+    async with fake_broker(script) as port:
+        source, intake = (
+            MqttSource(Connector(lambda: ConnectOptions("127.0.0.1", port, "me")), ["meter/+"], 1, 30),
+            Asking(),
+        )
+        running = asyncio.create_task(source.run(intake))
+        async with asyncio.timeout(5):
+            await asked.wait()
+        assert intake.seen == []
+        await stop(running)
 
 
 async def test_a_filter_that_3_1_1_refuses_is_named() -> None:

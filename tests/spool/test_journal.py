@@ -49,31 +49,6 @@ def test_cut_anywhere_it_keeps_every_whole_record(tmp_path: Path) -> None:
         assert len(replay.chunks) == sum(end <= length for end in ends[1:])
 
 
-def test_a_flipped_bit_ends_the_replay_there(tmp_path: Path) -> None:
-    journal, _ = begun(tmp_path)
-    journal.append(chunk(1))
-    end = journal.size
-    journal.append(chunk(2))
-    path = tmp_path / "tail.0"
-    data = bytearray(path.read_bytes())
-    data[end + 12] ^= 1
-    path.write_bytes(data)
-    replay = Journal(tmp_path).replay("spool")
-    assert replay is not None
-    assert [c.id for c in replay.chunks] == [1]
-
-
-def test_another_spools_journal_is_not_ours(tmp_path: Path) -> None:
-    begun(tmp_path)
-    assert Journal(tmp_path).replay("other") is None
-
-
-@pytest.mark.parametrize("content", [b"", b"garbage", b"edge-collector tail 1\n", b"edge-collector tail 9\n\0\0"])
-def test_a_file_that_is_no_journal_is_passed_over(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "tail.0").write_bytes(content)
-    assert Journal(tmp_path).replay("spool") is None
-
-
 def test_two_files_go_on_where_the_first_ended(tmp_path: Path) -> None:
     journal, state = begun(tmp_path)
     journal.append(chunk(1))
@@ -108,3 +83,36 @@ def test_nothing_remains_of_a_record_that_did_not_fit(tmp_path: Path, monkeypatc
 def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
     begun(tmp_path)
     assert (tmp_path / "tail.0").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "moved"])
+def test_a_file_that_is_not_in_its_place_any_more_is_gone(tmp_path: Path, how: str) -> None:
+    directory = tmp_path / "run"
+    journal, _ = begun(directory)
+    assert not journal.gone
+    if how == "removed":
+        (directory / "tail.0").unlink()
+    elif how == "replaced":
+        (directory / "copy").write_bytes((directory / "tail.0").read_bytes())
+        (directory / "copy").rename(directory / "tail.0")
+    else:
+        directory.rename(tmp_path / "elsewhere")
+    assert journal.gone
+
+
+def test_a_directory_in_its_place_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "tail.0").mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        begun(tmp_path)
+    assert raised.value.filename2 == str(tmp_path / "tail.0") or raised.value.filename2 == tmp_path / "tail.0"
+    assert not (tmp_path / "tail.new").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_a_directory_that_somebody_else_has_made_is_not_written_to(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o777)
+    os.chown(directory, 12345, 12345)
+    with pytest.raises(FileExistsError, match="belongs to somebody else; remove it"):
+        begun(directory)
+    assert list(directory.iterdir()) == []

@@ -3,6 +3,7 @@
 from collector.clock import Regime
 from collector.spool.state import (
     Chunk,
+    Confirm,
     DeadLetter,
     Drop,
     Forget,
@@ -128,3 +129,15 @@ def test_records_survive_encoding() -> None:
         Forget("air"),
     ):
         assert decode_record(encode_record(record)) == record
+
+
+def test_what_is_confirmed_is_forgotten_and_what_was_sent_anew_is_not() -> None:
+    books = state("cloud")
+    books.apply(chunk(1, origins=[(1, 11), (2, 12)]))
+    books.apply(chunk(2, origins=[(3, 13)]))
+    books.apply(chunk(3, origins=[(1, 11)]))
+    confirm = Confirm("air", 2)
+    assert decode_record(encode_record(confirm)) == confirm
+    books.apply(confirm)
+    assert books.sent == {"air": {1: Sent(11, 3)}}
+    books.apply(Confirm("gone", 3))

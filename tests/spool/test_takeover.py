@@ -8,6 +8,8 @@ import pytest
 
 from collector.contracts import Outcome
 from collector.errors import SpoolError, SpoolRefused
+from collector.reading import Reading
+from collector.spool.filling import Origin
 from tests.spool.rig import Rig, values
 
 
@@ -226,3 +228,76 @@ async def test_dead_letters_survive_a_rotation_while_they_are_committed(
     await rig.crash()
     await rig.open()
     assert rig.query("SELECT seq, reason FROM dead") == [(1, "bad")]
+
+
+async def test_of_two_sinks_the_one_that_is_down_gets_what_the_other_has_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runtime := tmp_path / "run").mkdir()
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (runtime, True))
+    rig = Rig(tmp_path / "data", sinks=("cloud", "backup"))
+    spool = await rig.open()
+    spool.ready("backup", False)
+    rig.append([1, 2])
+    [segment] = await rig.deliver("cloud")
+    assert spool.tail.unconfirmed("meter") == rig.safe == 0
+    for _ in range(2):
+        await rig.crash()
+        spool = await rig.open()
+        assert spool.tail.sent("meter", 1, 31) == spool.tail.sent("meter", 2, 62) == 1
+    assert not spool.parts("cloud", segment)
+    [again] = await rig.deliver("backup")
+    assert (again.epoch, again.first_seq, again.body) == (segment.epoch, segment.first_seq, segment.body)
+    for sink in ("cloud", "backup"):
+        books = spool.tail.state.sinks[sink]
+        assert (books.received, books.delivered, books.pending, rig.remainder(sink)) == (2, 2, 0, 0)
+    await spool.close()
+
+
+async def test_messages_of_one_content_are_told_apart_by_source_and_token(rig: Rig) -> None:
+    reading = Reading("meter", "m1", 1, {"n": 7})
+    for source, token in (("meter", 1), ("meter", 2), ("other", 1)):
+        rig.spool.append(source, [reading], [Origin(token, 77, 1)], 10)
+        rig.spool.flush()
+    await rig.deliver(count=3)
+    rig.spool.tail.confirmed("meter", 1)
+    await rig.crash()
+    tail = (await rig.open()).tail
+    assert [tail.sent(*which, 77) for which in (("meter", 1), ("meter", 2), ("other", 1))] == [None, 2, 3]
+
+
+async def test_a_session_the_broker_has_lost_stays_lost(rig: Rig) -> None:
+    rig.append([1])
+    await rig.deliver()
+    rig.spool.tail.forget("meter")
+    await rig.crash()
+    await rig.open()
+    assert rig.spool.tail.sent("meter", 1, 31) is None
+    rig.append([1])
+    await rig.deliver()
+    await rig.crash()
+    await rig.open()
+    assert rig.spool.tail.sent("meter", 1, 31) == 2
+
+
+async def test_of_a_token_used_twice_only_the_last_message_is_known(rig: Rig) -> None:
+    reading = Reading("meter", "m1", 1, {"n": 7})
+    for fingerprint in (77, 78):
+        rig.spool.append("meter", [reading], [Origin(1, fingerprint, 1)], 10)
+        rig.spool.flush()
+    await rig.crash()
+    tail = (await rig.open()).tail
+    assert (tail.sent("meter", 1, 77), tail.sent("meter", 1, 78)) == (None, 2)
+
+
+async def test_what_is_confirmed_is_in_no_later_commit(rig: Rig, tmp_path: Path) -> None:
+    """Else a power cut would bring it back."""
+    rig.append([1])
+    await rig.deliver()
+    rig.spool.tail.confirmed("meter", rig.safe)
+    await rig.spool.commit()
+    await rig.crash()
+    for file in (tmp_path / "run").iterdir():
+        file.unlink()
+    await rig.open()
+    assert rig.spool.tail.sent("meter", 1, 31) is None

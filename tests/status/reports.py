@@ -3,6 +3,7 @@
 from collector.status.report import (
     Check,
     ClockReport,
+    FlashReport,
     Histogram,
     Latest,
     Ledger,
@@ -31,6 +32,7 @@ def busy_report() -> Report:
             commit_seconds=Histogram({0.01: 7, 0.1: 9}, 9, 0.25),
             journal="/run/edge-collector",
         ),
+        flash=FlashReport(written_bytes=5 * 1024 * 1024, bytes_per_reading=2621.4, bytes_per_day=4.6 * 1024 * 1024),
         sources={
             "air": SourceReport(
                 "serial",

@@ -18,6 +18,7 @@ TYPES = {
     "frames_invalid": "counter",
     "sink_attempts": "counter",
     "process_cpu_seconds": "counter",
+    "flash_written_bytes": "counter",
     "spool_pending_readings": "gauge",
     "spool_bytes": "gauge",
     "spool_limit_bytes": "gauge",
@@ -90,6 +91,7 @@ def test_names_and_types() -> None:
         ("sink_attempts_total", {"sink": "cloud", "outcome": "retry"}, 1),
         ("sink_backoff_seconds", {"sink": "backup"}, 2.5),
         ("clock_synchronised", {}, 1),
+        ("flash_written_bytes_total", {}, 5 * 1024 * 1024),
     ],
 )
 def test_values_are_the_reports(name: str, values: dict[str, str], expected: float) -> None:
@@ -113,6 +115,14 @@ def test_what_the_kernel_withholds_is_left_out(monkeypatch: pytest.MonkeyPatch) 
     _, samples = scrape(registry_for(busy_report))
     assert ("process_open_fds", labels()) not in samples
     assert ("process_threads", labels()) in samples
+
+
+def test_what_the_kernel_does_not_tell_of_flash_is_left_out() -> None:
+    report = busy_report()
+    report.flash = None
+    _, samples = scrape(registry_for(lambda: report))
+    assert ("flash_written_bytes_total", labels()) not in samples
+    assert ("spool_bytes", labels()) in samples
 
 
 def test_the_heartbeat_stops_with_life() -> None:
