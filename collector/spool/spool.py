@@ -21,6 +21,7 @@ from collector.reading import Reading
 from collector.segment import Part, Segment, encode
 from collector.spool.ages import Ages
 from collector.spool.database import Database
+from collector.spool.dating import Dating
 from collector.spool.filling import Origin
 from collector.spool.journal import Journal
 from collector.spool.lock import lock
@@ -63,12 +64,13 @@ class Spool:
         self.tail = tail
         self.database = database
         self.journal = journal
+        self.dating = Dating(tail, clock, section.clock_wait)
         self.commit_seconds = Histogram()
         self._section = section
         self._clock = clock
         self._lock_fd = lock_fd
         self._outlets = {
-            name: Outlet(progress, tail, database)
+            name: Outlet(progress, tail, database, self.dating)
             for name, progress in tail.state.sinks.items()
             if progress.left is None
         }
@@ -146,8 +148,8 @@ class Spool:
         self._lingered()
 
     def waiting(self) -> bool:
-        """Whether a configured sink still wants something that is in memory."""
-        return any(outlet.progress.low < self.tail.last for outlet in self._outlets.values())
+        """Whether a configured sink may still take something that is in memory."""
+        return not self.dating.wait and any(outlet.progress.low < self.tail.last for outlet in self._outlets.values())
 
     def press(self, source: str, pressed: bool) -> None:
         """The source's window is nearly used, or no longer: only what is safe lets it hand over more."""
@@ -202,6 +204,7 @@ class Spool:
         """Commits if that is due now."""
         self.beat = self._clock.monotonic()
         self.tail.look_after_journal()
+        self._look_at_clock()
         if self._due(self.beat):
             await self.commit()
 
@@ -236,6 +239,7 @@ class Spool:
                 self._rows_through = through
                 self._ages.mark(through, oldest if oldest is not None else started)
             self.tail.commit_done(through)
+            self.dating.committed(lsn)
             self._look_around()
             self._wake()
 
@@ -267,12 +271,12 @@ class Spool:
 
     def _due(self, now: float) -> bool:
         tail, section = self.tail, self._section
-        if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
+        if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES or self.dating.blocked:
             return True
         oldest, all_ready = tail.oldest(), all(outlet.ready for outlet in self._outlets.values())
-        limit: float = section.hold if all_ready else section.commit_after
+        limit: float = section.hold if all_ready or self.dating.wait else section.commit_after
         if self._pressed:
-            limit = min(limit, PRESSURE_AFTER) if all_ready else 0.0
+            limit = min(limit, PRESSURE_AFTER) if all_ready and not self.dating.wait else 0.0
         if oldest is not None and now - oldest >= limit:
             return True
         since = now - self._committed_at
@@ -283,7 +287,9 @@ class Spool:
         return since >= CHECKPOINT_EVERY and tail.state.lsn != self._committed_lsn
 
     def _schedule_seal(self) -> None:
-        if self.tail.filling is not None and any(outlet.ready for outlet in self._outlets.values()):
+        if self.dating.wait or self.tail.filling is None:
+            return
+        if any(outlet.ready for outlet in self._outlets.values()):
             self._seal_timer = asyncio.get_running_loop().call_later(self._section.linger, self._lingered)
 
     def _lingered(self) -> None:
@@ -291,6 +297,15 @@ class Spool:
         if self.tail.filling is not None:
             self.tail.seal()
             self._sealed()
+
+    def _look_at_clock(self) -> None:
+        """Lets the sinks begin when delivery has waited for the clock long enough."""
+        waited = self.dating.wait
+        self.dating.look()
+        if waited and not self.dating.wait:
+            if self._seal_timer is None:
+                self._schedule_seal()
+            self._wake()
 
     def _look_around(self) -> None:
         """Holds the sources back while memory is full, and lets them go on."""

@@ -8,9 +8,11 @@ SIGKILL finds everything again in the journal, a power cut the last commit.
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.clock import Regime
-from collector.spool.progress import Progress, Span
+from collector.segment import Segment
+from collector.spool.progress import Progress, Span, union
 
 
 class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
@@ -72,7 +74,23 @@ class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
     body: bytes
 
 
-Record = Chunk | Held | Settle | Drop | Forget
+class Shown(msgspec.Struct, array_like=True, tag="shown", frozen=True):
+    """Unsynchronised segments of a boot that has not been synchronised yet go to a sink: their times are final."""
+
+    boot_id: str
+    ids: Span
+
+
+class Synchronised(msgspec.Struct, array_like=True, tag="synchronised", frozen=True):
+    """The first synchronisation of a boot, after segment `through` was begun."""
+
+    boot_id: str
+    offset_ns: int
+    """CLOCK_REALTIME minus CLOCK_BOOTTIME from then on."""
+    through: int
+
+
+Record = Chunk | Held | Settle | Drop | Forget | Shown | Synchronised
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -80,6 +98,28 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
 
     fingerprint: int
     id: int
+
+
+class Boot(msgspec.Struct):
+    """What is known of the wall clock in one boot of the machine."""
+
+    shown: list[Span] = []
+    """Segments that a sink may have seen before the first synchronisation."""
+    offset_ns: int | None = None
+    """As of the first synchronisation; None until it comes."""
+    through: int = 0
+    """The last segment begun before it."""
+
+    def final(self, id: int) -> bool:
+        """Whether the times of unsynchronised segment `id` change no more."""
+        return self.offset_ns is not None or any(start <= id < end for start, end in self.shown)
+
+    def correction(self, id: int, regime: Regime) -> int | None:
+        if regime.synchronised or self.offset_ns is None or id > self.through:
+            return None
+        if any(start <= id < end for start, end in self.shown):
+            return None
+        return self.offset_ns - regime.offset_ns
 
 
 class State(msgspec.Struct):
@@ -97,6 +137,8 @@ class State(msgspec.Struct):
     """By source and token, what may come again, in order of arrival."""
     dead: list[DeadLetter] = []
     """Dead letters not in the database yet."""
+    boots: dict[str, Boot] = {}
+    """By boot id: this boot, and earlier ones whose first synchronisation still re-dates something."""
 
     @property
     def floor(self) -> int:
@@ -123,6 +165,28 @@ class State(msgspec.Struct):
                     sink.skip(record.ids)
             case Forget():
                 self.sent.pop(record.source, None)
+            case Shown():
+                boot = self._boot(record.boot_id)
+                boot.shown = union([record.ids, *(ids for ids in boot.shown if ids[1] > self.floor)])
+            case Synchronised():
+                boot = self._boot(record.boot_id)
+                boot.offset_ns, boot.through = record.offset_ns, record.through
+
+    def dated(self, segment: Segment) -> Segment:
+        """The segment with the correction that the first synchronisation of its boot gives it, if any."""
+        boot = self.boots.get(segment.regime.boot_id)
+        correction = boot.correction(segment.id, segment.regime) if boot is not None else None
+        return segment if correction is None else replace(segment, correction_ns=correction)
+
+    def _boot(self, boot_id: str) -> Boot:
+        """The entry of the boot, which is the current one: of others stays what still re-dates something."""
+        floor = self.floor
+        self.boots = {
+            id: boot
+            for id, boot in self.boots.items()
+            if id == boot_id or (boot.offset_ns is not None and boot.through > floor)
+        }
+        return self.boots.setdefault(boot_id, Boot())
 
     def _receive(self, chunk: Chunk) -> None:
         self.next_id = max(self.next_id, chunk.id + 1)
@@ -173,7 +237,9 @@ class State(msgspec.Struct):
         }
         letters = self.dead if dead is None else list(dead)
         return _encoder.encode(
-            State(self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, letters)
+            State(
+                self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, letters, self.boots
+            )
         )
 
 

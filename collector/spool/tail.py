@@ -93,7 +93,7 @@ class Tail:
     def forget(self, source: str) -> None:
         """The far end has lost its session, so nothing it sends is a repetition."""
         if self.state.sent.get(source):
-            self._apply(Forget(source))
+            self.apply(Forget(source))
 
     def seal(self) -> Segment | None:
         """Closes the open segment; from here on its bytes never change."""
@@ -113,7 +113,7 @@ class Tail:
 
     def settle(self, sink: str, segment: Segment, delivered: list[Span], dead: list[tuple[int, DeadLetter]]) -> None:
         """The sink is done with these positions; what it was done with before changes nothing."""
-        self._apply(Settle(sink, segment.id, segment.count, delivered, dead))
+        self.apply(Settle(sink, segment.id, segment.count, delivered, dead))
         self._release()
 
     def drop(self, ids: Span, reason: str, sizes: Iterable[tuple[int, int]]) -> int:
@@ -124,7 +124,7 @@ class Tail:
             for name, progress in self.state.sinks.items()
             if (count := sum(progress.wanted(id, readings) for id, readings in sizes))
         }
-        self._apply(Drop(ids, reason, counts))
+        self.apply(Drop(ids, reason, counts))
         self._release()
         return sum(counts.values())
 
@@ -176,9 +176,9 @@ class Tail:
     def _journal_fresh(self, filling: Filling) -> None:
         chunk = filling.take()
         if chunk is not None:
-            self._apply(chunk)
+            self.apply(chunk)
 
-    def _apply(self, record: Record) -> None:
+    def apply(self, record: Record) -> None:
         """Journal first, then the state."""
         if self.journaled:
             try:
