@@ -252,6 +252,18 @@ async def test_a_power_cut_does_not_take_back_what_a_sink_saw(young: Rig) -> Non
     assert await show(young) == sent
 
 
+async def test_nor_does_it_after_sigkill(young: Rig) -> None:
+    """The journal alone told the second run of the synchronisation."""
+    take(young)
+    await young.spool.commit()
+    await synchronise(young)
+    await crash(young)
+    sent = await show(young)
+    assert told(sent)[0] == "corrected"
+    await power_cut(young)
+    assert await show(young) == sent
+
+
 async def test_a_boot_that_was_never_synchronised_stays_so(young: Rig) -> None:
     at = take(young)
     await young.spool.commit()
