@@ -3,7 +3,8 @@
 from collector.clock import Clock, Regime
 from collector.log import events
 from collector.segment import Segment
-from collector.spool.state import Boot, Shown, Synchronised
+from collector.spool.boot import Boot
+from collector.spool.state import Shown, Synchronised
 from collector.spool.tail import Tail
 
 
@@ -56,7 +57,7 @@ class Dating:
         if segment.regime.synchronised:
             return segment
         tail, boot_id = self._tail, segment.regime.boot_id
-        if boot_id == self._clock.regime().boot_id and not tail.state.boots.get(boot_id, Boot()).final(segment.id):
+        if boot_id == self._clock.regime().boot_id and tail.state.boots.get(boot_id, Boot()).open(segment.id):
             # Without a journal a commit must hold the record: then let one serve for the whole backlog.
             through = segment.id if tail.journaled else max(segment.id, tail.committed)
             tail.apply(Shown(boot_id, (segment.id, through + 1)))

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from collector.clock import Regime
 from collector.segment import Segment
+from collector.spool.boot import Boot
 from collector.spool.progress import Progress, Span, union
 
 
@@ -98,28 +99,6 @@ class Sent(msgspec.Struct, array_like=True, frozen=True):
 
     fingerprint: int
     id: int
-
-
-class Boot(msgspec.Struct):
-    """What is known of the wall clock in one boot of the machine."""
-
-    shown: list[Span] = []
-    """Segments that a sink may have seen before the first synchronisation."""
-    offset_ns: int | None = None
-    """As of the first synchronisation; None until it comes."""
-    through: int = 0
-    """The last segment begun before it."""
-
-    def final(self, id: int) -> bool:
-        """Whether the times of unsynchronised segment `id` change no more."""
-        return self.offset_ns is not None or any(start <= id < end for start, end in self.shown)
-
-    def correction(self, id: int, regime: Regime) -> int | None:
-        if regime.synchronised or self.offset_ns is None or id > self.through:
-            return None
-        if any(start <= id < end for start, end in self.shown):
-            return None
-        return self.offset_ns - regime.offset_ns
 
 
 class State(msgspec.Struct):
