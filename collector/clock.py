@@ -28,8 +28,10 @@ class Clock(Protocol):
     """What the rest asks of time; tests hand in one they turn by hand."""
 
     def monotonic(self) -> float: ...
+    def since_boot(self) -> float: ...
     def wall_ns(self) -> int: ...
     def regime(self) -> Regime: ...
+    def look(self) -> None: ...
 
 
 class _Timex(ctypes.Structure):
@@ -47,7 +49,7 @@ class _Timex(ctypes.Structure):
 
 
 class SystemClock:
-    """The machine's clocks. The synchronised flag is asked for at most once a second."""
+    """The machine's clocks. Steps and synchronisation are looked for at most once a second."""
 
     def __init__(self) -> None:
         self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
@@ -59,8 +61,19 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def since_boot(self) -> float:
+        """Seconds, sleep included."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def wall_ns(self) -> int:
-        return time.time_ns()
+        """Unix time in nanoseconds, of the regime that `regime` returns until the next call.
+
+        While unsynchronised it is counted from the regime's beginning: a step not noticed yet would spoil re-dating.
+        """
+        self.look()
+        if self._regime.synchronised:
+            return time.time_ns()
+        return self._regime.offset_ns + time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     def synchronised(self) -> bool:
         """What adjtimex(2) says, asked read-only (needs no privilege)."""
@@ -70,7 +83,11 @@ class SystemClock:
         return not timex.status & STA_UNSYNC
 
     def regime(self) -> Regime:
-        """The current regime; a new one when the clock was stepped or its synchronisation changed."""
+        """The regime as of the last look."""
+        return self._regime
+
+    def look(self) -> None:
+        """Begins a new regime if the clock was stepped or its synchronisation changed."""
         now = time.monotonic()
         if now - self._checked >= 1.0:
             self._checked = now
@@ -79,7 +96,6 @@ class SystemClock:
             self.steps += stepped
             if stepped or synchronised != self._regime.synchronised:
                 self._regime = Regime(self._boot_id, offset, synchronised)
-        return self._regime
 
     @staticmethod
     def _offset_ns() -> int:

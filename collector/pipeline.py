@@ -117,7 +117,9 @@ class Pipeline:
             epoch=spool.tail.state.epoch if spool is not None else "",
             started=self._started_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
             uptime_seconds=uptime,
-            clock=ClockReport(self._clock.synchronised(), self._clock.steps),
+            clock=ClockReport(
+                self._clock.synchronised(), self._clock.steps, spool.dating.wait if spool is not None else 0.0
+            ),
             spool=figures.of_spool(spool, configuration.spool.max_bytes),
             flash=figures.of_flash(written_bytes(), sum(intake.readings_seen for intake in self._intakes), uptime),
             sources={

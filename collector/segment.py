@@ -8,6 +8,7 @@ import functools
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.clock import Regime
 from collector.reading import Reading
@@ -38,19 +39,28 @@ class Segment(msgspec.Struct, frozen=True):
     count: int
     regime: Regime
     body: bytes
+    correction_ns: int | None = None
+    """What the first synchronisation of the boot adds to times by our own clock; None where it has no say."""
 
     @property
     def last_seq(self) -> int:
         return self.first_seq + self.count - 1
 
     def readings(self) -> list[Reading]:
-        return _decode_recent(self.body, self.count)
+        """As sinks tell them: the correction is in their time."""
+        return _decode_recent(self.body, self.count, self.correction_ns or 0)
 
 
 @functools.lru_cache(maxsize=4)
-def _decode_recent(body: bytes, count: int) -> list[Reading]:
+def _decode_recent(body: bytes, count: int, correction_ns: int) -> list[Reading]:
     """Two sinks, or the halves of a split, ask for the same segment one after the other."""
-    return decode(body, count)
+    readings = decode(body, count)
+    if correction_ns:
+        return [
+            reading if reading.own_time else replace(reading, time_ns=reading.time_ns + correction_ns)
+            for reading in readings
+        ]
+    return readings
 
 
 class Part(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 from collector.commands import status, status_text
 from collector.status import client
 from collector.status.app import StatusApp
-from collector.status.report import Check, Report
+from collector.status.report import Check, ClockReport, Report
 from collector.status.server import serve
 from tests.status.reports import busy_report, well_report
 
@@ -176,6 +176,15 @@ class TestWhatToDo:
         assert "spool is nearly full" in advice
         assert "clock is not synchronised" in advice
         assert "disk thread does not live (no answer for 12 s)" in advice
+
+
+def test_that_delivery_waits_for_the_clock_is_told() -> None:
+    report = well_report()
+    report.clock = ClockReport(synchronised=False, steps=2, wait_seconds=80)
+    assert (
+        "clock: NOT synchronised; delivery waits for it, 1 min 20 s more at most; steps since start: 2"
+        in status_text.summary(report)
+    )
 
 
 @pytest.mark.parametrize(

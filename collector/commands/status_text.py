@@ -32,8 +32,9 @@ def summary(report: Report) -> Iterator[str]:
     clock, spool = report.clock, report.spool
     up = duration(report.uptime_seconds)
     yield f"{report.collector}: edge-collector {report.version}, up {up} since {report.started}"
+    wait = f"; delivery waits for it, {duration(clock.wait_seconds)} more at most" if clock.wait_seconds else ""
     steps = f"; steps since start: {clock.steps}" if clock.steps else ""
-    yield f"clock: {'synchronised' if clock.synchronised else 'NOT synchronised'}{steps}"
+    yield f"clock: {'synchronised' if clock.synchronised else 'NOT synchronised'}{wait}{steps}"
     oldest = f", the oldest for {duration(spool.oldest_age_seconds)}" if spool.pending_readings else ""
     yield (
         f"spool: {spool.pending_readings:,} readings pending{oldest}; "

@@ -202,7 +202,6 @@ def _always(value: object) -> bool:
 
 
 NOT_BUILT_KEYS = (
-    NotBuilt("spool.clock_wait", _always, "delivery does not wait for the clock"),
     NotBuilt("log.format", lambda value: value == "gelf", '"json" is in force'),
     NotBuilt("sandbox.mode", _always, "no sandbox is in force"),
     NotBuilt("sinks.*.urls", lambda value: isinstance(value, list) and len(value) > 1, "only the first is used"),

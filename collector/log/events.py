@@ -164,6 +164,18 @@ JOURNAL_RESTORED = Event(
     "eb4eff62e474464299d20df9b173eeef",
     "the tail journal takes records again",
 )
+CLOCK_WAITING = Event(
+    "clock.waiting",
+    logging.WARNING,
+    "6edbfd59c8ab4af9ae324448336abdfc",
+    "the clock is not synchronised after a boot; delivery waits for it",
+)
+CLOCK_SYNCHRONISED = Event(
+    "clock.synchronised",
+    logging.INFO,
+    "23253fea001b480fb32744eb99b17b23",
+    "the clock is synchronised; readings taken before are re-dated",
+)
 INTERNAL_ERROR = Event(
     "internal.error",
     logging.ERROR,

@@ -1,6 +1,6 @@
 """Readings as other programs see them: a JSON object each, or one for a whole batch.
 
-A pure function of the sealed segment, so a retry sends the same bytes.
+A pure function of the sealed segment and its correction, so a retry sends the same bytes.
 """
 
 from typing import Any
@@ -92,4 +92,6 @@ def batch(collector: str, part: Part) -> bytes:
 
 def _clock(segment: Segment, reading: Reading) -> str:
     """A time the payload brought is the device's word: our own clock says nothing against it."""
-    return "synced" if segment.regime.synchronised or reading.own_time else "unsynced"
+    if segment.regime.synchronised or reading.own_time:
+        return "synced"
+    return "unsynced" if segment.correction_ns is None else "corrected"

@@ -14,9 +14,6 @@ from collector.spool.database import Database
 from collector.spool.room import make_room
 from collector.spool.tail import Tail
 
-PRESSURE_AFTER = 0.5
-"""Seconds without becoming safe after which a nearly used source window calls for a commit."""
-
 TAIL_BYTES = 2 * 1024 * 1024
 """Sealed bytes in memory that call for a commit."""
 
@@ -48,17 +45,19 @@ class Commits:
         self._turn = asyncio.Lock()
         self._failed = False
         self._ask_disk_at = self._at = clock.monotonic()
-        self._lsn = tail.state.lsn
+        self.lsn = tail.state.lsn
+        """The state up to this record is in the database."""
+        self._settled_lsn = tail.state.lsn
         self._floor = tail.state.floor
         self._rows_through = tail.committed
         self._through = (tail.committed, tail.committed)
         """Last ids of the last commit but one, and of the last."""
         self._ages = Ages(tail.committed, self._at)
 
-    async def tend(self, now: float, *, ready: bool, pressed: bool) -> bool:
+    async def tend(self, now: float, patience: float, *, urgent: bool = False) -> bool:
         """Commits if that is due, and says whether it did. While the disk takes nothing, all stays in memory.
 
-        `ready`: every sink takes segments; `pressed`: a source's window is nearly used. Raises SpoolError.
+        `patience`: seconds a reading may wait in memory; `urgent`: somebody waits for a commit. Raises SpoolError.
         """
         if now < self._ask_disk_at:
             return False
@@ -69,7 +68,7 @@ class Commits:
             self._ask_disk_at = now + DISK_AGAIN
             if database.recover_room():
                 events.DISK_AVAILABLE.log("spool: the disk has room again")
-        if not self._due(now, ready, pressed):
+        if not (urgent or self._due(now, patience)):
             return False
         try:
             await self.commit()
@@ -100,7 +99,11 @@ class Commits:
         if self._failed or self._database.failed:
             # After a failed fsync the kernel takes the pages for clean: trying again would prove nothing.
             return False
-        return self._tail.filling is not None or self._tail.state.lsn != self._lsn
+        return self._tail.filling is not None or self._changed
+
+    @property
+    def _changed(self) -> bool:
+        return self._tail.state.lsn > self._settled_lsn
 
     @property
     def limit(self) -> int:
@@ -115,22 +118,19 @@ class Commits:
             oldest = self._tail.oldest()
         return 0.0 if oldest is None else self._clock.monotonic() - oldest
 
-    def _due(self, now: float, ready: bool, pressed: bool) -> bool:
+    def _due(self, now: float, patience: float) -> bool:
         tail, section = self._tail, self._section
         if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
             return True
         oldest = tail.oldest()
-        limit: float = section.hold if ready else section.commit_after
-        if pressed:
-            limit = min(limit, PRESSURE_AFTER) if ready else 0.0
-        if oldest is not None and now - oldest >= limit:
+        if oldest is not None and now - oldest >= patience:
             return True
         since = now - self._at
         if tail.state.dead and since >= section.commit_after:
             return True
         if self._floor < min(tail.state.floor, self._rows_through) and since >= section.hold:
             return True
-        return since >= CHECKPOINT_EVERY and tail.state.lsn != self._lsn
+        return since >= CHECKPOINT_EVERY and self._changed
 
     def _transactions(self, wanted: list[Segment], through: int) -> Iterator[tuple[list[Segment], int]]:
         """All in one, up to `through`; on a full disk in pieces that fit the WAL there is."""
@@ -163,8 +163,9 @@ class Commits:
         self._tell_available(cramped)
         self._at = self._clock.monotonic()
         self.seconds.observe(self._at - started)
-        # One more for the record of this commit itself, which the next one need not store.
-        self._lsn, self._floor = lsn + 1, floor
+        self.lsn, self._floor = lsn, floor
+        # The record of this commit itself need not be stored by the next one.
+        self._settled_lsn = lsn + 1
         self._through = (self._through[1], through)
         if segments:
             self._rows_through = through

@@ -6,6 +6,7 @@ from collections import deque
 from collector.log import events
 from collector.segment import Segment
 from collector.spool.database import Database
+from collector.spool.dating import Dating
 from collector.spool.progress import Progress
 from collector.spool.tail import Tail
 
@@ -16,7 +17,7 @@ READ_AHEAD = 8
 class Outlet:
     """Hands each segment out once in a run; whoever takes one keeps it until it is settled."""
 
-    def __init__(self, progress: Progress, tail: Tail, database: Database) -> None:
+    def __init__(self, progress: Progress, tail: Tail, database: Database, dating: Dating) -> None:
         self.progress = progress
         self.ready = False
         """Whether the sink can take segments now."""
@@ -24,6 +25,7 @@ class Outlet:
         """Set when there may be something new."""
         self._tail = tail
         self._database = database
+        self._dating = dating
         self._cursor = progress.low
         """Last id fetched from the database or taken from memory."""
         self._fetched: deque[Segment] = deque()
@@ -31,15 +33,24 @@ class Outlet:
     async def next(self) -> Segment:
         """The next segment the sink wants; waits for one."""
         while True:
+            if self._dating.wait:
+                await self._wait()
+                continue
             if not self._fetched and self._cursor < self._tail.committed:
                 await self._fetch()
                 continue
             segment = self._fetched.popleft() if self._fetched else self.newest()
             if segment is None:
-                self.wake.clear()
-                await self.wake.wait()
+                await self._wait()
             elif self.progress.missing(segment.id, segment.count):
-                return segment
+                if (shown := self._dating.show(segment)) is not None:
+                    return shown
+                self._fetched.appendleft(segment)
+                await self._wait()
+
+    async def _wait(self) -> None:
+        self.wake.clear()
+        await self.wake.wait()
 
     def newest(self) -> Segment | None:
         """The next segment in memory, None if it must be committed first or is not sealed yet."""

@@ -20,6 +20,7 @@ from collector.reading import Reading
 from collector.segment import Part, Segment, encode
 from collector.spool.commits import Commits
 from collector.spool.database import Database
+from collector.spool.dating import Dating
 from collector.spool.filling import Origin
 from collector.spool.journal import Journal
 from collector.spool.lock import lock
@@ -33,6 +34,9 @@ from collector.spool.takeover import take_over
 
 TICK = 0.1
 """Seconds between looks at whether a commit is due."""
+
+PRESSURE_AFTER = 0.5
+"""Seconds without becoming safe after which a nearly used source window calls for a commit."""
 
 CROWDED_BYTES = 4 * 1024 * 1024
 """Sealed bytes in memory at which sources must wait: commits do not keep up."""
@@ -56,12 +60,13 @@ class Spool:
         self.tail = tail
         self.database = database
         self.journal = journal
+        self.dating = Dating(tail, clock, section.clock_wait)
         self.commits = Commits(section, clock, tail, database, self.flush)
         self._section = section
         self._clock = clock
         self._lock_fd = lock_fd
         self._outlets = {
-            name: Outlet(progress, tail, database)
+            name: Outlet(progress, tail, database, self.dating)
             for name, progress in tail.state.sinks.items()
             if progress.left is None
         }
@@ -139,8 +144,8 @@ class Spool:
             self._sealed()
 
     def waiting(self) -> bool:
-        """Whether a configured sink still wants something that is in memory."""
-        return any(outlet.progress.low < self.tail.last for outlet in self._outlets.values())
+        """Whether a configured sink may still take something that is in memory."""
+        return not self.dating.wait and any(outlet.progress.low < self.tail.last for outlet in self._outlets.values())
 
     def press(self, source: str, pressed: bool) -> None:
         """The source's window is nearly used, or no longer: only what is safe lets it hand over more."""
@@ -195,8 +200,8 @@ class Spool:
         """Commits if that is due now."""
         self.beat = self._clock.monotonic()
         self.tail.look_after_journal()
-        ready = all(outlet.ready for outlet in self._outlets.values())
-        if await self.commits.tend(self.beat, ready=ready, pressed=bool(self._pressed)):
+        self._look_at_clock()
+        if await self.commits.tend(self.beat, self._patience(), urgent=self.dating.blocked):
             self._committed()
 
     async def commit(self) -> None:
@@ -233,8 +238,19 @@ class Spool:
             return "full, and when_full is reject-new: sources wait; mend the sinks, or raise spool.max_bytes"
         return ""
 
+    def _patience(self) -> float:
+        """Seconds a reading may wait in memory."""
+        section = self._section
+        delivering = not self.dating.wait and all(outlet.ready for outlet in self._outlets.values())
+        patience: float = section.hold if delivering or self.dating.wait else section.commit_after
+        if self._pressed:
+            return min(patience, PRESSURE_AFTER) if delivering else 0.0
+        return patience
+
     def _schedule_seal(self) -> None:
-        if self.tail.filling is not None and any(outlet.ready for outlet in self._outlets.values()):
+        if self.dating.wait or self.tail.filling is None:
+            return
+        if any(outlet.ready for outlet in self._outlets.values()):
             self._seal_timer = asyncio.get_running_loop().call_later(self._section.linger, self._lingered)
 
     def _lingered(self) -> None:
@@ -267,6 +283,15 @@ class Spool:
         )
         return id
 
+    def _look_at_clock(self) -> None:
+        """Lets the sinks begin when delivery has waited for the clock long enough."""
+        waited = self.dating.wait
+        self.dating.look()
+        if waited and not self.dating.wait:
+            if self._seal_timer is None:
+                self._schedule_seal()
+            self._wake()
+
     def _look_around(self) -> None:
         """Holds back the sources that can wait while there is no room, and lets them go on."""
         held_back = self.tail.bytes > CROWDED_BYTES or self._full
@@ -275,6 +300,7 @@ class Spool:
             self._on_held_back(held_back)
 
     def _committed(self) -> None:
+        self.dating.committed(self.commits.lsn)
         self._look_around()
         self._wake()
 

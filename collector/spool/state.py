@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.clock import Regime
-from collector.spool.progress import Progress, Span
+from collector.segment import Segment
+from collector.spool.boot import Boot
+from collector.spool.progress import Progress, Span, union
 
 
 class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
@@ -100,7 +103,23 @@ class Committed(msgspec.Struct, array_like=True, tag="committed", frozen=True):
     through: int
 
 
-Record = Chunk | Held | Settle | Drop | Forget | Confirm | Refuse | Committed
+class Shown(msgspec.Struct, array_like=True, tag="shown", frozen=True):
+    """Unsynchronised segments of a boot that has not been synchronised yet go to a sink: their times are final."""
+
+    boot_id: str
+    ids: Span
+
+
+class Synchronised(msgspec.Struct, array_like=True, tag="synchronised", frozen=True):
+    """The first synchronisation of a boot, after segment `through` was begun."""
+
+    boot_id: str
+    offset_ns: int
+    """CLOCK_REALTIME minus CLOCK_BOOTTIME from then on."""
+    through: int
+
+
+Record = Chunk | Held | Settle | Drop | Forget | Confirm | Refuse | Committed | Shown | Synchronised
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -127,6 +146,8 @@ class State(msgspec.Struct):
     """By source and token, what may come again, in order of arrival."""
     dead: list[DeadLetter] = []
     """Dead letters not in the database yet."""
+    boots: dict[str, Boot] = {}
+    """By boot id: this boot, and earlier ones whose first synchronisation still re-dates something."""
 
     @property
     def floor(self) -> int:
@@ -166,6 +187,28 @@ class State(msgspec.Struct):
                         sink.pending -= record.count
             case Committed():
                 self.committed = record.through
+            case Shown():
+                boot = self._boot(record.boot_id)
+                boot.shown = union([record.ids, *(ids for ids in boot.shown if ids[1] > self.floor)])
+            case Synchronised():
+                boot = self._boot(record.boot_id)
+                boot.offset_ns, boot.through = record.offset_ns, record.through
+
+    def dated(self, segment: Segment) -> Segment:
+        """The segment with the correction that the first synchronisation of its boot gives it, if any."""
+        boot = self.boots.get(segment.regime.boot_id)
+        correction = boot.correction(segment.id, segment.regime) if boot is not None else None
+        return segment if correction is None else replace(segment, correction_ns=correction)
+
+    def _boot(self, boot_id: str) -> Boot:
+        """The entry of the boot, which is the current one: of others stays what still re-dates something."""
+        floor = self.floor
+        self.boots = {
+            id: boot
+            for id, boot in self.boots.items()
+            if id == boot_id or (boot.offset_ns is not None and boot.through > floor)
+        }
+        return self.boots.setdefault(boot_id, Boot())
 
     def _receive(self, chunk: Chunk) -> None:
         self.next_id = max(self.next_id, chunk.id + 1)
@@ -249,6 +292,7 @@ class State(msgspec.Struct):
                 self.received,
                 sent,
                 letters,
+                self.boots,
             )
         )
 

@@ -109,7 +109,7 @@ class Tail:
     def forget(self, source: str) -> None:
         """The far end has lost its session, so nothing it sends is a repetition."""
         if self.state.sent.get(source):
-            self._apply(Forget(source))
+            self.apply(Forget(source))
 
     def unconfirmed(self, source: str) -> int:
         """The last segment of which the source has been acknowledged all, if its far end may not know it; else 0."""
@@ -119,7 +119,7 @@ class Tail:
     def confirmed(self, source: str, through: int) -> None:
         """The far end knows of those acknowledgements: under the same token it sends something new from here on."""
         if self.state.sent.get(source):
-            self._apply(Confirm(source, through))
+            self.apply(Confirm(source, through))
 
     def seal(self) -> Segment | None:
         """Closes the open segment; from here on its bytes never change."""
@@ -139,7 +139,7 @@ class Tail:
 
     def settle(self, sink: str, segment: Segment, delivered: list[Span], dead: list[tuple[int, DeadLetter]]) -> None:
         """The sink is done with these positions; what it was done with before changes nothing."""
-        self._apply(Settle(sink, segment.id, segment.count, delivered, dead))
+        self.apply(Settle(sink, segment.id, segment.count, delivered, dead))
         self._release()
 
     def refuse(self, source: str, count: int, reason: str) -> int:
@@ -147,7 +147,7 @@ class Tail:
         if self.filling is not None:
             self.seal()
         self._seq += count
-        self._apply(Refuse(source, count, reason))
+        self.apply(Refuse(source, count, reason))
         return self.safe
 
     def drop(self, ids: Span, reason: str, sizes: Iterable[tuple[int, int]]) -> int:
@@ -158,14 +158,14 @@ class Tail:
             for name, progress in self.state.sinks.items()
             if (count := sum(progress.wanted(id, readings) for id, readings in sizes))
         }
-        self._apply(Drop(ids, reason, counts))
+        self.apply(Drop(ids, reason, counts))
         self._release()
         return sum(counts.values())
 
     def commit_done(self, through: int) -> None:
         """Everything up to `through` is on disk, or wanted by nobody."""
         self.committed = max(self.committed, through)
-        self._apply(Committed(self.committed))
+        self.apply(Committed(self.committed))
         for id in [id for id in self.segments if id <= through]:
             self._remove(id)
         if not self.journaled:
@@ -211,9 +211,9 @@ class Tail:
     def _journal_fresh(self, filling: Filling) -> None:
         chunk = filling.take()
         if chunk is not None:
-            self._apply(chunk)
+            self.apply(chunk)
 
-    def _apply(self, record: Record) -> None:
+    def apply(self, record: Record) -> None:
         """Journal first, then the state."""
         if self.journaled:
             try:

@@ -52,6 +52,7 @@ class ReportCollector:
         yield _build_info()
         yield _gauge("heartbeat_timestamp_seconds", "Unix time when all of /livez held.", self._heartbeat)
         yield _gauge("clock_synchronised", "1 when the kernel calls the clock good.", report.clock.synchronised)
+        yield _counters("clock_steps", "Jumps of the wall clock.", [], [((), report.clock.steps)])
         yield from _source_families(report.sources)
         yield from _sink_families(report.sinks)
         yield from _spool_families(report.spool)

@@ -97,6 +97,9 @@ class FlashReport(msgspec.Struct):
 class ClockReport(msgspec.Struct):
     synchronised: bool = False
     steps: int = 0
+    """How often the wall clock jumped in this run."""
+    wait_seconds: float = 0.0
+    """How long delivery still waits for the clock, at most; 0 when it does not."""
 
 
 class Check(msgspec.Struct):

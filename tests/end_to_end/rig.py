@@ -32,6 +32,10 @@ class Program:
         self._environment = {key: value for key, value in os.environ.items() if key != "RUNTIME_DIRECTORY"}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def set(self, variables: dict[str, str]) -> None:
+        """Environment variables from the next start on."""
+        self._environment |= variables
+
     @property
     def pid(self) -> int:
         assert self._process is not None

@@ -10,8 +10,9 @@ from collector.sinks import wire
 TIME = 1_763_910_245_123_456_789
 
 
-def segment(*readings: Reading, synchronised: bool = True) -> Segment:
-    return Segment(7, "5f2c9a1e03b7d846", 1842, len(readings), Regime("b", 0, synchronised), encode(list(readings)))
+def segment(*readings: Reading, synchronised: bool = True, correction_ns: int | None = None) -> Segment:
+    body, regime = encode(list(readings)), Regime("b", 0, synchronised)
+    return Segment(7, "5f2c9a1e03b7d846", 1842, len(readings), regime, body, correction_ns)
 
 
 def test_a_reading() -> None:
@@ -63,3 +64,20 @@ def test_a_retry_sends_the_same_bytes() -> None:
 def test_time_from_the_payload_is_not_doubted() -> None:
     reading = Reading("s", "d", TIME, {}, own_time=True)
     assert b'"clock":"synced"' in wire.single("box", segment(reading, synchronised=False), 0, reading)
+
+
+def test_a_correction_is_in_the_time_and_said() -> None:
+    own = Reading("s", "d", TIME, {}, own_time=True)
+    corrected = segment(Reading("s", "d", TIME, {}), own, synchronised=False, correction_ns=3_600_000_000_000)
+    batch = json.loads(wire.batch("box", Part(corrected, 0, 2)))
+    assert [(reading["clock"], reading["time_ns"]) for reading in batch["readings"]] == [
+        ("corrected", TIME + 3_600_000_000_000),
+        ("synced", TIME),
+    ]
+    single = json.loads(wire.single("box", corrected, 0, corrected.readings()[0]))
+    assert (single["clock"], single["time"]) == ("corrected", "2025-11-23T16:04:05.123456Z")
+
+
+def test_a_correction_of_nothing_is_one_too() -> None:
+    right = segment(Reading("s", "d", TIME, {}), synchronised=False, correction_ns=0)
+    assert b'"clock":"corrected"' in wire.batch("box", Part(right, 0, 1))

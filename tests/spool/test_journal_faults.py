@@ -138,13 +138,18 @@ async def test_removed_and_put_back_by_hand_it_is_begun_again(rig: Rig, tmp_path
     await take_records_again(rig, [1, 2])
 
 
-def flip(path: Path, record: int) -> None:
-    """Damages the body of the record with that number, counted from 0 after the checkpoint."""
+def flip(path: Path, chunk: int) -> None:
+    """Damages the body of the record that holds readings and has that number among those, counted from 0."""
     data = bytearray(path.read_bytes())
     at = data.index(b"\n") + 1
-    for _ in range(record + 1):
-        at += FRAME.size + FRAME.unpack_from(data, at)[0]
-    data[at + FRAME.size + 5] ^= 1
+    chunks = -1
+    while True:
+        payload = at + FRAME.size
+        chunks += data[payload + 1 : payload + 7] == b"\xa5chunk"
+        if chunks == chunk:
+            break
+        at = payload + FRAME.unpack_from(data, at)[0]
+    data[payload + 10] ^= 1
     path.write_bytes(data)
 
 
@@ -173,8 +178,8 @@ async def test_readings_lost_with_the_older_file_are_dropped_and_counted_and_hol
     rig.append([5], tokens=False)
     rig.spool.flush()
     await rig.crash()
-    older = min((tmp_path / "run").glob("tail.?"), key=lambda path: path.stat().st_mtime_ns)
-    flip(older, 3)
+    older = tmp_path / "run" / "tail.0"
+    flip(older, 2)
     caplog.clear()
     await rig.open()
     assert "2 readings are neither on the disk nor in the tail journal" in caplog.text
@@ -195,7 +200,7 @@ async def test_of_a_segment_in_two_files_what_follows_the_damage_is_not_taken_fo
     rig.append([3], tokens=False)
     rig.spool.flush()
     await rig.crash()
-    older = min((tmp_path / "run").glob("tail.?"), key=lambda path: path.stat().st_mtime_ns)
+    older = tmp_path / "run" / "tail.0"
     flip(older, 1)
     await rig.open()
     [segment] = await rig.deliver()

@@ -201,7 +201,7 @@ async def test_strict_commits_before_a_sink_sees_anything(tmp_path: Path, monkey
 
 
 async def test_without_a_journal_every_segment_is_committed_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(record: object) -> None:
+    def refuse(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(rig.spool.journal, "append", refuse)

@@ -1,6 +1,10 @@
 """The books and the tables, record by record."""
 
+import msgspec
+from msgspec.structs import replace
+
 from collector.clock import Regime
+from collector.segment import Segment
 from collector.spool.state import (
     Chunk,
     Confirm,
@@ -9,7 +13,9 @@ from collector.spool.state import (
     Forget,
     Sent,
     Settle,
+    Shown,
     State,
+    Synchronised,
     decode_record,
     decode_state,
     encode_record,
@@ -120,6 +126,51 @@ def test_a_checkpoint_restores_the_state() -> None:
     assert decode_state(books.checkpoint(since=2)).sent == {"air": {2: Sent(22, 2)}}
 
 
+def unsynchronised(id: int, boot: str = "boot") -> Segment:
+    return Segment(id, "e", 1, 10, Regime(boot, 100, False), b"body")
+
+
+def test_the_first_synchronisation_corrects_what_no_sink_has_seen() -> None:
+    books = state("cloud")
+    for id in range(1, 7):
+        books.apply(chunk(id))
+    for id in (2, 3, 5):
+        books.apply(Shown("boot", (id, id + 1)))
+    assert [books.dated(unsynchronised(id)).correction_ns for id in range(1, 7)] == [None] * 6
+    books.apply(Synchronised("boot", 350, 6))
+    assert [books.dated(unsynchronised(id)).correction_ns for id in range(1, 8)] == [
+        250,
+        None,
+        None,
+        250,
+        None,
+        250,
+        None,
+    ]
+    assert books.dated(unsynchronised(1, "another")).correction_ns is None
+    assert books.dated(replace(unsynchronised(1), regime=REGIME)).correction_ns is None
+    assert decode_state(books.checkpoint()) == books
+
+
+def test_boots_that_re_date_nothing_any_more_are_forgotten() -> None:
+    books = state("cloud")
+    books.apply(chunk(1))
+    books.apply(Shown("never synchronised", (1, 2)))
+    books.apply(chunk(2))
+    books.apply(Synchronised("old", 350, 2))
+    books.apply(Synchronised("older", 350, 1))
+    assert set(books.boots) == {"old", "older"}
+    books.apply(Settle("cloud", 1, 10, [(0, 10)], []))
+    books.apply(Synchronised("boot", 350, 2))
+    assert set(books.boots) == {"old", "boot"}
+
+
+def test_a_checkpoint_from_before_boots_were_known_is_read() -> None:
+    blob = msgspec.msgpack.decode(state("cloud").checkpoint())
+    del blob["boots"]
+    assert decode_state(msgspec.msgpack.encode(blob)) == state("cloud")
+
+
 def test_records_survive_encoding() -> None:
     letter = DeadLetter("cloud", "e", 3, "why", b"x")
     for record in (
@@ -127,6 +178,8 @@ def test_records_survive_encoding() -> None:
         Settle("cloud", 1, 10, [(0, 4)], [(4, letter)]),
         Drop((1, 5), "full", {"cloud": 3}),
         Forget("air"),
+        Shown("boot", (3, 4)),
+        Synchronised("boot", -1, 7),
     ):
         assert decode_record(encode_record(record)) == record
 

@@ -171,7 +171,7 @@ async def test_a_newer_database_is_refused(rig: Rig) -> None:
 async def test_what_came_while_the_journal_refused_is_in_it_once_it_takes_records_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(record: object) -> None:
+    def refuse(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
     commit = rig.spool.database.commit

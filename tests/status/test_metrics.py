@@ -27,6 +27,7 @@ TYPES = {
     "sink_connected": "gauge",
     "sink_backoff_seconds": "gauge",
     "clock_synchronised": "gauge",
+    "clock_steps": "counter",
     "heartbeat_timestamp_seconds": "gauge",
     "build_info": "gauge",
     "process_resident_memory_bytes": "gauge",
@@ -92,6 +93,7 @@ def test_names_and_types() -> None:
         ("sink_backoff_seconds", {"sink": "backup"}, 2.5),
         ("clock_synchronised", {}, 1),
         ("flash_written_bytes_total", {}, 5 * 1024 * 1024),
+        ("clock_steps_total", {}, 1),
     ],
 )
 def test_values_are_the_reports(name: str, values: dict[str, str], expected: float) -> None:
