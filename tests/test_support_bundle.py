@@ -58,6 +58,7 @@ def test_all_that_helps_and_no_secret(tmp_path: Path, configuration: Path) -> No
         "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEI\n-----END EC PRIVATE KEY-----\n"
     )
     report = busy_report()
+    report.collector = "green house/1"
     report.sinks["cloud"].last_error = f"refused {SECRETS['broker-password']}"
     bundle = tmp_path / "bundle.tar.gz"
     listen = load(configuration).configuration.status.listen
@@ -94,6 +95,17 @@ def test_a_stopped_daemon_and_no_log(tmp_path: Path, configuration: Path, monkey
     found = texts(bundle)
     assert found["status.json"].startswith("not available: nothing answers on 127.0.0.1:")
     assert "add one with --log FILE" in found["log.txt"]
+
+
+def test_another_collector_is_not_packed(tmp_path: Path, configuration: Path) -> None:
+    bundle = tmp_path / "bundle.tar.gz"
+    listen = load(configuration).configuration.status.listen
+    assert listen is not None
+    with daemon(listen, busy_report(), SECRETS["status-token"].encode()):
+        assert main(["support-bundle", "-c", str(configuration), "-o", str(bundle)]) == 0
+    found = texts(bundle)
+    for name in ("status.json", "metrics.txt"):
+        assert found[name].startswith('not available: collector "greenhouse-01" answers on ')
 
 
 def test_no_file_is_replaced(tmp_path: Path, configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:

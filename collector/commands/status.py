@@ -2,14 +2,10 @@
 
 import argparse
 
-import msgspec
-
 from collector.commands import configuration
 from collector.commands.status_text import show
 from collector.config.load import Loaded, load
-from collector.errors import CollectorError
-from collector.status.client import fetch
-from collector.status.report import Report
+from collector.status import client
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,15 +19,8 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
-    body = fetch(loaded)
-    try:
-        if arguments.json:
-            print(body.decode())
-        else:
-            show(msgspec.json.decode(body, type=Report))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CollectorError(
-            f"the answer is not a collector's /status ({error}); "
-            "does another program listen on status.listen, or is the daemon of another version?"
-        ) from error
+    if arguments.json:
+        print(client.status(loaded).decode(errors="replace"))
+    else:
+        show(client.report(loaded))
     return 0

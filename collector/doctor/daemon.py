@@ -2,25 +2,21 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from collector.config.load import Loaded
 from collector.doctor.finding import Finding, Subject
 from collector.errors import CollectorError
-from collector.status.client import fetch
+from collector.status import client
 from collector.status.report import Report
 
 
 def ask(subject: Subject, loaded: Loaded) -> tuple[Finding, Report | None]:
     """Not running is no failure: whoever sets a box up asks before the first start."""
     try:
-        report = msgspec.json.decode(fetch(loaded), type=Report)
+        report = client.report(loaded)
     except CollectorError as error:
         problem, _, advice = str(error).rpartition("; ")
-        return subject.warn(problem or advice, advice), None
-    except msgspec.DecodeError as error:
-        advice = "does another program listen on status.listen, or is the daemon of another version?"
-        return subject.fail(f"the answer is not a collector's /status ({error})", advice), None
+        tell = subject.fail if isinstance(error, client.StrangerError) else subject.warn
+        return tell(problem or advice, advice), None
     return subject.ok(f"running as {report.collector}, version {report.version}, since {report.started}"), report
 
 

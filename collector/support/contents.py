@@ -19,7 +19,7 @@ from collector.config.load import Loaded
 from collector.config.show import show
 from collector.doctor.examine import examine
 from collector.errors import CollectorError
-from collector.status.client import fetch
+from collector.status import client
 
 UNIT = "edge-collector"
 LINES = 2000
@@ -37,8 +37,8 @@ def parts(loaded: Loaded, log: Path | None) -> Iterator[tuple[str, str]]:
     yield "versions.txt", versions()
     yield "configuration.toml", show(loaded.configuration)
     yield "warnings.txt", "".join(f"{warning}\n" for warning in loaded.warnings)
-    yield "status.json", _or_why(lambda: fetch(loaded).decode())
-    yield "metrics.txt", _or_why(lambda: fetch(loaded, "/metrics").decode())
+    yield "status.json", _or_why(lambda: client.status(loaded).decode())
+    yield "metrics.txt", _or_why(lambda: client.metrics(loaded).decode())
     yield (
         "doctor.json",
         _or_why(lambda: msgspec.json.format(msgspec.json.encode(asyncio.run(examine(loaded)))).decode()),
@@ -57,10 +57,6 @@ def versions() -> str:
         *(f"{package} {_version(package)}" for package in _PACKAGES),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _doctor(loaded: Loaded) -> str:
-    return msgspec.json.format(msgspec.json.encode(asyncio.run(examine(loaded)))).decode()
 
 
 def _or_why(get: Callable[[], str]) -> str:

@@ -152,7 +152,8 @@ def test_the_running_collector_its_books_and_what_came_at_qos_0(tmp_path: Path) 
     report.sources["meter"] = report.sources.pop("zigbee")
     port = free_port()
     file = tmp_path / "collector.toml"
-    file.write_text(f'status.listen = "127.0.0.1:{port}"\n' + source("mqtt://127.0.0.1:1"))
+    head = f'collector.id = "greenhouse-01"\nstatus.listen = "127.0.0.1:{port}"\n'
+    file.write_text(head + source("mqtt://127.0.0.1:1"))
     with daemon(f"127.0.0.1:{port}", report):
         findings = {(f.subject, f.where): f for f in asyncio.run(examine.examine(load(file)))}
     assert findings["collector", f"127.0.0.1:{port}"].text.startswith("running as greenhouse-01")
@@ -161,6 +162,17 @@ def test_the_running_collector_its_books_and_what_came_at_qos_0(tmp_path: Path) 
     qos = findings["QoS 0", "source meter"]
     assert qos.text == "5 of 1000 messages came at QoS 0: not queued while the collector is away"
     assert "queue_qos0_messages true" in qos.advice
+
+
+def test_another_collector_answers(tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path}/status.sock"
+    file = tmp_path / "collector.toml"
+    file.write_text(f'collector.id = "box"\nstatus.listen = "{listen}"\n')
+    with daemon(listen, busy_report()):
+        running, report = examine.daemon.ask(Subject("collector", listen), load(file))
+    assert (running.verdict, report) == ("fail", None), "and nothing of what it says is believed"
+    assert running.text == f'collector "greenhouse-01" answers on {listen}, not "box"'
+    assert running.advice.startswith("give each collector its own status.listen")
 
 
 def test_books_that_do_not_balance_are_a_failure(tmp_path: Path) -> None:
