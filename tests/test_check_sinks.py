@@ -88,10 +88,16 @@ def test_certificates_need_https(tmp_path: Path) -> None:
     assert "holds no certificate" in mistakes(tmp_path, http(more='ca_file = "ca.pem"'))[0]
 
 
-def test_a_file_needs_a_directory_that_is_there(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_there_may_come(tmp_path: Path) -> None:
     assert warnings(tmp_path, file(tmp_path / "readings.jsonl")) == []
-    (mistake,) = mistakes(tmp_path, file(tmp_path / "none" / "readings.jsonl"))
-    assert mistake == f'sinks.f.path: "{tmp_path}/none" is no directory; create it or correct the path'
+    (warning,) = warnings(tmp_path, file(tmp_path / "none" / "readings.jsonl"))
+    assert f'sinks.f.path: "{tmp_path}/none" is not there, and is waited for; create it, mount' in warning
+
+
+def test_what_no_file_can_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    (mistake,) = mistakes(tmp_path, file(tmp_path / "plain" / "readings.jsonl"))
+    assert mistake == f'sinks.f.path: "{tmp_path}/plain" is no directory; correct the path'
     (mistake,) = mistakes(tmp_path, file(tmp_path))
     assert mistake == f'sinks.f.path: "{tmp_path}" is no regular file; name another'
 
