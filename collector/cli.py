@@ -1,7 +1,7 @@
 """The command line: `edge-collector VERB`. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from collector import __version__
@@ -9,8 +9,15 @@ from collector import __version__
 VERBS = ("init", "run", "check", "status", "profiles", "receive", "demo", "doctor", "support-bundle")
 """Each has a module in `collector.commands`; none imports anything heavy before it is called."""
 
+INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    return run(parse(arguments))
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """`func` of what it returns is the command. Exits with 2 for wrong usage."""
     parser = argparse.ArgumentParser(
         prog="edge-collector",
         description="Reads sensors over serial lines and MQTT and brings every reading to the cloud.",
@@ -19,11 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(metavar="VERB", required=True)
     for verb in VERBS:
         import_module(f"collector.commands.{verb.replace('-', '_')}").add_to(subparsers)
-    parsed = parser.parse_args(arguments)
-    func: Callable[[argparse.Namespace], int] = parsed.func
+    return parser.parse_args(arguments)
+
+
+def run(command: argparse.Namespace) -> int:
     try:
-        return func(parsed)
+        code: int = command.func(command)
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    return code
