@@ -20,6 +20,26 @@ def ask(subject: Subject, loaded: Loaded) -> tuple[Finding, Report | None]:
     return subject.ok(f"running as {report.collector}, version {report.version}, since {report.started}"), report
 
 
+def states(report: Report) -> Iterator[Finding]:
+    """What does not work just now, by the daemon's own word: our trials may still go well."""
+    for name, source in report.sources.items():
+        if source.attempted and not source.connected:
+            advice = "it is tried again by itself: mend the device, the network or the broker"
+            yield Subject("source", f"source {name}").fail(_said(source.state, source.last_error), advice)
+    for name, sink in report.sinks.items():
+        if sink.state == "held":
+            advice = "correct its credentials or permissions; every reading is kept meanwhile"
+        elif sink.state == "waiting":
+            advice = "it is tried again by itself: mend the network or the far end; its readings wait"
+        else:
+            continue
+        yield Subject("sink", f"sink {name}").fail(_said(sink.state, sink.last_error), advice)
+
+
+def _said(state: str, error: str | None) -> str:
+    return f"{state}: {error or 'no reason known'}"
+
+
 def books(subject: Subject, report: Report) -> Iterator[Finding]:
     for name, sink in report.sinks.items():
         books = Subject(subject.subject, f"sink {name}")

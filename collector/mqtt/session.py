@@ -191,7 +191,9 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         unanswered = not self.opened.done() and (exc is None or isinstance(exc, ConnectionError))
-        self._end(SessionError(f"{self.address}: {describe(exc)}", unanswered=unanswered))
+        error = SessionError(f"{self.address}: {describe(exc)}", unanswered=unanswered)
+        error.__cause__ = exc
+        self._end(error)
         self._closed.set_result(None)
 
     # What follows from it

@@ -6,12 +6,12 @@ import gzip
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ssl import SSLCertVerificationError, SSLContext, SSLError
+from ssl import SSLContext
 from urllib.parse import quote
 
 import aiohttp
 
-from collector import __version__
+from collector import __version__, tls
 from collector.contracts import Outcome
 from collector.errors import CollectorError, SinkError
 from collector.segment import Part
@@ -19,7 +19,6 @@ from collector.sinks import wire
 from collector.sinks.answer import MOST_BODY, Answer, outcome, words
 from collector.sinks.bounded import bound
 from collector.sinks.endpoint import Endpoint
-from collector.tls import DEPENDS_ON_CLOCK, certificate_fault
 
 REFUSAL_PATIENCE = 5.0
 """Seconds for the words of a refusal; its status is known already."""
@@ -47,17 +46,11 @@ class HttpSink:
     whole = True
     note = ""
 
-    def __init__(
-        self, options: Callable[[], HttpOptions], collector: str, synchronised: Callable[[], bool] = lambda: True
-    ) -> None:
-        """`options` is asked anew at every `open`, and so after every failure: what was rotated counts.
-
-        `synchronised` says whether the wall clock is, by which certificates are judged.
-        """
+    def __init__(self, options: Callable[[], HttpOptions], collector: str) -> None:
+        """`options` is asked anew at every `open`, and so after every failure: what was rotated counts."""
         self._options = options
         self._collector = collector
         self._key = quote(collector, safe=_VISIBLE)
-        self._synchronised = synchronised
         self._request: HttpOptions
         self._session: aiohttp.ClientSession | None = None
         self._kept = False
@@ -141,7 +134,7 @@ class HttpSink:
 
     def _failure(self, error: Exception) -> Outcome:
         """One line for what kept the server's word from us; only a refusal that waiting cannot mend holds."""
-        where, fault, hold = str(self._request.endpoint), _tls_fault(error), False
+        where, fault, hold = str(self._request.endpoint), tls.ssl_error(error), False
         match error:
             case aiohttp.ClientHttpProxyError():
                 hold = error.status in (401, 403, 407)
@@ -149,17 +142,8 @@ class HttpSink:
             case aiohttp.ClientProxyConnectionError():
                 where = f"proxy {error.host}:{error.port}"
                 why = _system(error.os_error)
-            case _ if isinstance(fault, SSLCertVerificationError):
-                why = f"TLS: {certificate_fault(fault, 'the server')}"
-                if fault.verify_code in DEPENDS_ON_CLOCK and not self._synchronised():
-                    why += " (the clock is not synchronised)"
-            case _ if fault is not None and "ALERT" in (fault.reason or ""):
-                hold = True
-                why = f"TLS: the server refuses us: set cert_file and key_file, or renew them ({fault.reason})"
-            case _ if fault is not None and fault.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-                why = "TLS: the server does not speak TLS on this port: use http://, or the port of https://"
             case _ if fault is not None:
-                why = f"TLS: {fault.reason or fault.strerror}"
+                why, hold = tls.describe(fault, "server"), tls.refuses_us(fault)
             case aiohttp.ClientConnectorDNSError():
                 why = "no such host"
             case aiohttp.ClientConnectorError():
@@ -181,19 +165,6 @@ class HttpSink:
             case _:
                 why = words(f"{type(error).__name__}: {error}")
         return Outcome("hold" if hold else "retry", reason=f"{where}: {why}")
-
-
-def _tls_fault(error: BaseException | None) -> SSLError | None:
-    """What OpenSSL said, wherever aiohttp has wrapped it."""
-    while error is not None:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            error = error.certificate_error
-        elif isinstance(error, aiohttp.ClientConnectorError):
-            error = error.os_error
-        if isinstance(error, SSLError):
-            return error
-        error = error.__cause__
-    return None
 
 
 def _system(error: OSError) -> str:

@@ -157,6 +157,12 @@ def test_the_running_collector_its_books_and_what_came_at_qos_0(tmp_path: Path) 
     with daemon(f"127.0.0.1:{port}", report):
         findings = {(f.subject, f.where): f for f in asyncio.run(examine.examine(load(file)))}
     assert findings["collector", f"127.0.0.1:{port}"].text.startswith("running as greenhouse-01")
+    assert ("sink", "sink cloud") not in findings
+    held = findings["sink", "sink backup"]
+    assert (held.verdict, held.text) == ("fail", "held: 0x87 not authorised")
+    assert "correct its credentials" in held.advice
+    away = findings["source", "source air"]
+    assert (away.verdict, away.text) == ("fail", "waiting: /dev/ttyUSB0: no such port; is it plugged in?")
     assert findings["books", "sink cloud"].verdict == "warn"
     assert findings["books", "sink backup"].verdict == "ok"
     qos = findings["QoS 0", "source meter"]
@@ -219,3 +225,24 @@ def test_on_a_terminal_a_table(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert main(["doctor", "-c", str(file)]) == 0
     assert "→ is the daemon running?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["none", "expired"])
+def test_a_broker_that_does_not_take_our_certificate(tmp_path: Path, fault: str) -> None:
+    authority = Authority(tmp_path / "ca")
+    certificate, key = authority.issue("localhost")
+    port = free_port()
+    lines = [f"listener {port} 127.0.0.1", f"certfile {certificate}", f"keyfile {key}"]
+    lines += [f"cafile {authority.certificate}", "require_certificate true"]
+    more = f'ca_file = "{authority.certificate}"\n'
+    if fault == "expired":
+        mine, my_key = authority.issue("box", days=-1)
+        more += f'cert_file = "{mine}"\nkey_file = "{my_key}"\n'
+    with Mosquitto(tmp_path / "broker", port=port, listener=False, config_lines=lines):
+        file = tmp_path / "collector.toml"
+        file.write_text(sink(f"mqtts://localhost:{port}", more))
+        [finding] = [f for f in asyncio.run(examine.examine(load(file))) if f.subject == "broker"]
+    assert finding.verdict == "fail"
+    assert finding.advice.startswith("set cert_file and key_file")
+    assert finding.where == f"sink cloud: localhost:{port}"
+    assert finding.text.startswith("TLS: "), "the address is said once"
