@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 MASK = "***"
 
 _SHORTEST = 3
@@ -10,8 +12,10 @@ _SHORTEST = 3
 
 class Mask:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Longest first, so that a secret that holds another one leaves no rest."""
-        self._secrets = sorted((secret for secret in set(secrets) if len(secret) >= _SHORTEST), key=len, reverse=True)
+        """Each also as JSON writes it; longest first, so that a secret that holds another one leaves no rest."""
+        long = {secret for secret in secrets if len(secret) >= _SHORTEST}
+        long |= {msgspec.json.encode(secret).decode()[1:-1] for secret in long}
+        self._secrets = sorted(long, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:

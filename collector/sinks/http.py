@@ -14,6 +14,7 @@ import aiohttp
 from collector import __version__, tls
 from collector.contracts import Outcome
 from collector.errors import CollectorError, SinkError
+from collector.mask import Mask
 from collector.segment import Part
 from collector.sinks import wire
 from collector.sinks.answer import MOST_BODY, Answer, outcome, words
@@ -37,6 +38,11 @@ class HttpOptions:
     timeout: float = 30.0
     """Seconds for a request as a whole, from the name's look-up to the last byte of the answer."""
 
+    @property
+    def secrets(self) -> list[str]:
+        """What a server may know us by, with and without a scheme such as `Bearer` before it."""
+        return [*self.endpoint.secrets, *self.headers.values(), *(v.rpartition(" ")[2] for v in self.headers.values())]
+
 
 class HttpSink:
     """No connection stands between deliveries, so that the first answer tells whether the server is there."""
@@ -52,6 +58,7 @@ class HttpSink:
         self._collector = collector
         self._key = quote(collector, safe=_VISIBLE)
         self._request: HttpOptions
+        self._mask = Mask()
         self._session: aiohttp.ClientSession | None = None
         self._kept = False
         """Whether connections may be open that an earlier answer came on."""
@@ -62,6 +69,7 @@ class HttpSink:
             self._request = self._options()
         except CollectorError as error:
             raise SinkError("; ".join(str(error).splitlines()), hold=True) from error
+        self._mask = Mask(self._request.secrets)
         self._session = aiohttp.ClientSession(
             connector=bound(
                 aiohttp.TCPConnector(
@@ -93,7 +101,7 @@ class HttpSink:
                 answer = await self._post(self._session, body, key)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return self._failure(error)
-        return outcome(answer, time.time())
+        return outcome(answer, time.time(), self._mask)
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -138,7 +146,7 @@ class HttpSink:
         match error:
             case aiohttp.ClientHttpProxyError():
                 hold = error.status in (401, 403, 407)
-                why = f"the proxy refuses the way there: {error.status} {words(error.message)}"
+                why = f"the proxy refuses the way there: {error.status} {words(error.message, self._mask)}"
             case aiohttp.ClientProxyConnectionError():
                 where = f"proxy {error.host}:{error.port}"
                 why = _system(error.os_error)
@@ -153,17 +161,17 @@ class HttpSink:
                 if self._request.ssl is not None and not self._kept:
                     why += "; it may want a certificate of ours: set cert_file and key_file, or renew them"
             case aiohttp.ClientResponseError():
-                why = f"the answer is not HTTP: {words(error.message)}"
+                why = f"the answer is not HTTP: {words(error.message, self._mask)}"
             case aiohttp.ClientPayloadError():
                 why = "the answer broke off"
             case aiohttp.ClientConnectionError() if not isinstance(error, OSError):
-                why = words(str(error))
+                why = words(str(error), self._mask)
             case TimeoutError():
                 why = f"no answer in {self._request.timeout:g} s"
             case OSError():
                 why = _system(error)
             case _:
-                why = words(f"{type(error).__name__}: {error}")
+                why = words(f"{type(error).__name__}: {error}", self._mask)
         return Outcome("hold" if hold else "retry", reason=f"{where}: {why}")
 
 

@@ -256,6 +256,27 @@ async def test_a_secret_that_cannot_be_read_holds_in_one_line() -> None:
     assert raised.value.hold
 
 
+@pytest.mark.parametrize("status", [401, 503])
+async def test_a_secret_that_the_server_repeats_is_masked(status: int) -> None:
+    peer = HttpPeer(reply(status, '{"got": "Bearer hunter2", "key": "quo\\"ted", "path": "0123456789abcdefghij"}'))
+    headers = {"Authorization": "Bearer hunter2", "X-Key": 'quo"ted'}
+    async with peer.serving():
+        url = parse(f"http://127.0.0.1:{peer.port}/hook/0123456789abcdefghij")
+        async with opened(lambda: HttpOptions(url, headers)) as sink:
+            outcome = await sink.deliver(part())
+    assert outcome.reason.endswith('{"got": "***", "key": "***", "path": "***"}')
+
+
+async def test_a_secret_in_what_is_no_answer_is_masked() -> None:
+    async def garbage(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hunter2 is no status line\r\n\r\n")
+
+    peer = HttpPeer(garbage)
+    async with peer.serving(), opened(lambda: HttpOptions(parse(peer.url), {"X-Key": "hunter2"})) as sink:
+        outcome = await sink.deliver(part())
+    assert "hunter2" not in outcome.reason and outcome.verdict == "retry"
+
+
 async def test_a_proxy_carries_it_and_may_refuse() -> None:
     proxy = HttpPeer(ACCEPTED, ACCEPTED, reply(407))
     async with (
