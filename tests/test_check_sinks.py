@@ -1,6 +1,7 @@
 """`check` of HTTP and file sinks: addresses, secrets, certificates and directories."""
 
 import argparse
+import os
 import re
 import textwrap
 from pathlib import Path
@@ -86,6 +87,15 @@ def test_certificates_need_https(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     assert "sinks.h.ca_file: needs an https:// URL" in mistakes(tmp_path, http("http://h", 'ca_file = "ca.pem"'))[0]
     assert "holds no certificate" in mistakes(tmp_path, http(more='ca_file = "ca.pem"'))[0]
+
+
+@pytest.mark.parametrize("key", ["ca_file", "cert_file", "key_file", "token_file"])
+@pytest.mark.timeout(10)
+def test_a_fifo_is_no_file_and_nobody_waits_for_it(tmp_path: Path, key: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert f"sinks.h.{key}: {tmp_path}/fifo is no regular file; name another" in mistakes(
+        tmp_path, http(more=f'{key} = "fifo"')
+    )
 
 
 def test_a_directory_that_is_not_there_may_come(tmp_path: Path) -> None:
