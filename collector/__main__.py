@@ -1,10 +1,13 @@
-"""The process around the command line: an interrupt ends it without a traceback, whenever it comes."""
+"""The process around the command line: its standard streams, and an end without a traceback at an interrupt."""
 
 import signal
+
+from collector.streams import open_standard
 
 
 def main() -> int:
     """While modules are imported, and at the very end, the signal just ends us; a command may tidy up after itself."""
+    open_standard()
     interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as nohup and the like have it
     if interruptible:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

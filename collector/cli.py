@@ -1,10 +1,12 @@
 """The command line: `edge-collector VERB`. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from collector import __version__
+from collector.streams import Output
 
 VERBS = ("init", "run", "check", "status", "profiles", "receive", "demo", "doctor", "support-bundle")
 """Each has a module in `collector.commands`; none imports anything heavy before it is called."""
@@ -32,8 +34,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def run(command: argparse.Namespace) -> int:
     try:
         code: int = command.func(command)
-    except BrokenPipeError:
-        return 1
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError:
+        output = sys.stdout
+        if not isinstance(output, Output) or output.lost is None:
+            raise
+        output.give_up()
+        if not isinstance(output.lost, BrokenPipeError):  # whoever read it, such as `head`, had enough
+            print(f"edge-collector: standard output: {output.lost.strerror}", file=sys.stderr)
+        return 1
     return code
