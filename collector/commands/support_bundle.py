@@ -5,8 +5,9 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from collector.check import load_anyway
 from collector.commands import configuration
-from collector.config.load import Loaded, load
+from collector.config.load import Loaded
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,7 +18,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("-o", "--output", metavar="FILE.tar.gz", type=Path, help="where to (default: here)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="a log file to pack, instead of systemd's journal")
-    configuration.command(parser, load, run)
+    configuration.command(parser, load_anyway, run)
 
 
 def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
@@ -26,7 +27,10 @@ def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
     output = arguments.output or Path(_name(loaded.configuration.collector.id))
     names = write(loaded, output, arguments.log)
     print(f"{output}: {', '.join(names)}")
-    print("Look through it before you send it: it names devices, topics and hosts. Secrets are masked.")
+    if loaded.mistakes:
+        print("The configuration has mistakes: mistakes.txt names them, configuration.txt shows what could be read.")
+    print("Look through it before you send it: it names devices, topics and hosts.")
+    print("Secrets are masked, and of web addresses all that follows the host.")
     return 0
 
 

@@ -20,6 +20,7 @@ from collector.config.show import show
 from collector.doctor.examine import examine
 from collector.errors import CollectorError
 from collector.status import client
+from collector.support import raw
 
 UNIT = "edge-collector"
 LINES = 2000
@@ -35,7 +36,11 @@ _PACKAGES = (
 def parts(loaded: Loaded, log: Path | None) -> Iterator[tuple[str, str]]:
     """File name and text."""
     yield "versions.txt", versions()
-    yield "configuration.toml", show(loaded.configuration)
+    if loaded.mistakes:
+        yield "mistakes.txt", "".join(f"{mistake}\n" for mistake in loaded.mistakes)
+        yield "configuration.txt", raw.show(loaded.path)
+    else:
+        yield "configuration.toml", show(loaded.configuration)
     yield "warnings.txt", "".join(f"{warning}\n" for warning in loaded.warnings)
     yield "status.json", _or_why(lambda: client.status(loaded).decode())
     yield "metrics.txt", _or_why(lambda: client.metrics(loaded).decode())
