@@ -44,7 +44,7 @@ def sources(loaded: Loaded, spool: Spool | None, clock: Clock) -> list[SourceInt
 def sinks(loaded: Loaded, spool: Spool, clock: Clock) -> list[SinkDelivery]:
     """One delivery for each configured sink. Raises ConfigurationError."""
     return [
-        SinkDelivery(name, _sink(name, section, loaded, clock), spool, _backoff(section.backoff, clock))
+        SinkDelivery(name, _sink(name, section, loaded), spool, _backoff(section.backoff, clock))
         for name, section in loaded.configuration.sinks.items()
     ]
 
@@ -127,17 +127,17 @@ def _topic_device(name: str, section: model.MqttSource) -> Device:
     return device
 
 
-def _sink(name: str, section: model.Sink, loaded: Loaded, clock: Clock) -> Sink:
+def _sink(name: str, section: model.Sink, loaded: Loaded) -> Sink:
     match section:
         case model.MqttSink():
             return _mqtt_sink(name, section, loaded)
         case model.HttpSink():
-            return _http_sink(section, loaded, clock)
+            return _http_sink(section, loaded)
         case model.FileSink():
             return _file_sink(section, loaded)
 
 
-def _http_sink(section: model.HttpSink, loaded: Loaded, clock: Clock) -> Sink:
+def _http_sink(section: model.HttpSink, loaded: Loaded) -> Sink:
     from collector.sinks.http import HttpOptions, HttpSink
 
     server = endpoint.parse(section.url or (section.urls or [""])[0])
@@ -152,7 +152,7 @@ def _http_sink(section: model.HttpSink, loaded: Loaded, clock: Clock) -> Sink:
         context = tls_context(**tls_files(section, folder)) if server.tls else None
         return HttpOptions(server, headers, context, section.proxy, section.timeout)
 
-    return HttpSink(options, loaded.configuration.collector.id, lambda: clock.regime().synchronised)
+    return HttpSink(options, loaded.configuration.collector.id)
 
 
 def _file_sink(section: model.FileSink, loaded: Loaded) -> Sink:

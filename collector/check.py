@@ -30,6 +30,18 @@ class _Connection(NamedTuple):
 
 def load_checked(path: Path) -> Loaded:
     """What `run` and `check` start from. Raises ConfigurationError with every mistake of every kind."""
+    configuration, findings = _examine(path)
+    return conclude(configuration, findings, path)
+
+
+def load_anyway(path: Path) -> Loaded:
+    """As `load_checked`, with the mistakes beside what could be read: for whoever is to help with them."""
+    configuration, findings = _examine(path)
+    mistakes, findings.mistakes = findings.mistakes, []
+    return conclude(configuration, findings, path)._replace(mistakes=[str(mistake) for mistake in mistakes])
+
+
+def _examine(path: Path) -> tuple[Configuration, Findings]:
     configuration, findings = read(path)
     connections = list(_connections(configuration, findings))
     for connection in connections:
@@ -46,7 +58,7 @@ def load_checked(path: Path) -> Loaded:
             check_sinks.http(sink, ("sinks", name), path.parent, findings)
         elif isinstance(sink, FileSink):
             check_sinks.file(sink, ("sinks", name), findings)
-    return conclude(configuration, findings, path)
+    return configuration, findings
 
 
 def _connections(configuration: Configuration, findings: Findings) -> Iterator[_Connection]:

@@ -35,13 +35,16 @@ def http(sink: HttpSink, at: Key, folder: Path, findings: Findings) -> None:
 
 
 def file(sink: FileSink, at: Key, findings: Findings) -> None:
-    """A directory that is not there may be a disk that is mounted later, but mostly it is a slip."""
+    """A directory that is not there may be a disk that is mounted later: the sink waits for it."""
     directory, key = sink.path.parent, (*at, "path")
     if not sink.path.is_absolute():
         return
     try:
-        if not directory.is_dir():
-            findings.mistake(key, f"{quoted(str(directory))} is no directory; create it or correct the path")
+        if not directory.exists():
+            advice = "create it, mount what belongs there, or correct the path"
+            findings.warn(key, f"{quoted(str(directory))} is not there, and is waited for; {advice}")
+        elif not directory.is_dir():
+            findings.mistake(key, f"{quoted(str(directory))} is no directory; correct the path")
         elif sink.path.exists() and not sink.path.is_file():
             findings.mistake(key, f"{quoted(str(sink.path))} is no regular file; name another")
         elif not os.access(directory, os.W_OK | os.X_OK):

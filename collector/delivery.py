@@ -146,11 +146,11 @@ class SinkDelivery:
             return Outcome("retry", reason=f"internal error: {error!r}")
 
     async def _wait(self, trouble: Outcome) -> None:
-        """Backs off. One line when the state changes; a sink that holds is told as what it is."""
+        """Backs off. One line when the state or its reason changes; a sink that holds is told as what it is."""
         self._unsettled = deque(sorted(self._unsettled, key=lambda segment: segment.id))
         state = "held" if trouble.verdict == "hold" else "waiting"
         delay = self._backoff.failed(trouble.delay)
-        if state != self.state or self.last_error is None:
+        if state != self.state or trouble.reason != self.last_error:
             event, consequence = (
                 (events.SINK_HELD, "keeping everything until it lets us in; see to it")
                 if state == "held"

@@ -12,7 +12,7 @@ from collector.commands import check
 from collector.config.show import show
 from collector.errors import ConfigurationError
 
-HEAD = '[collector]\nid = "gw"\n'
+HEAD = '[collector]\nid = "gw"\n[sources.host]\ntype = "host"\n'
 SOURCE = '[sources.a]\ntype = "mqtt"\nurl = "{url}"\ntopics = {topics}\nprofile = "json-lines"\n'
 SINK = '[sinks.s]\ntype = "mqtt"\nurl = "{url}"\n'
 

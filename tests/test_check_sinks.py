@@ -1,6 +1,7 @@
 """`check` of HTTP and file sinks: addresses, secrets, certificates and directories."""
 
 import argparse
+import os
 import re
 import textwrap
 from pathlib import Path
@@ -88,10 +89,25 @@ def test_certificates_need_https(tmp_path: Path) -> None:
     assert "holds no certificate" in mistakes(tmp_path, http(more='ca_file = "ca.pem"'))[0]
 
 
-def test_a_file_needs_a_directory_that_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["ca_file", "cert_file", "key_file", "token_file"])
+@pytest.mark.timeout(10)
+def test_a_fifo_is_no_file_and_nobody_waits_for_it(tmp_path: Path, key: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert f"sinks.h.{key}: {tmp_path}/fifo is no regular file; name another" in mistakes(
+        tmp_path, http(more=f'{key} = "fifo"')
+    )
+
+
+def test_a_directory_that_is_not_there_may_come(tmp_path: Path) -> None:
     assert warnings(tmp_path, file(tmp_path / "readings.jsonl")) == []
-    (mistake,) = mistakes(tmp_path, file(tmp_path / "none" / "readings.jsonl"))
-    assert mistake == f'sinks.f.path: "{tmp_path}/none" is no directory; create it or correct the path'
+    (warning,) = warnings(tmp_path, file(tmp_path / "none" / "readings.jsonl"))
+    assert f'sinks.f.path: "{tmp_path}/none" is not there, and is waited for; create it, mount' in warning
+
+
+def test_what_no_file_can_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    (mistake,) = mistakes(tmp_path, file(tmp_path / "plain" / "readings.jsonl"))
+    assert mistake == f'sinks.f.path: "{tmp_path}/plain" is no directory; correct the path'
     (mistake,) = mistakes(tmp_path, file(tmp_path))
     assert mistake == f'sinks.f.path: "{tmp_path}" is no regular file; name another'
 

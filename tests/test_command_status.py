@@ -45,7 +45,7 @@ def listen(tmp_path: Path) -> str:
 
 def ask(folder: Path, listen: str | None, *options: str, token_file: str | None = None) -> int:
     """Runs the command as the command line would."""
-    lines = ["[status]"]
+    lines = ['collector.id = "greenhouse-01"', "[status]"]
     if listen is not None:
         lines.append(f'listen = "{listen}"')
     if token_file is not None:
@@ -78,6 +78,20 @@ def test_json_is_what_the_daemon_said(tmp_path: Path, listen: str, capsys: pytes
     with daemon(listen, busy_report()):
         assert ask(tmp_path, listen, "--json") == 0
     assert json.loads(capsys.readouterr().out) == json.loads(busy_report().to_json())
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_another_collector_answers(
+    tmp_path: Path, listen: str, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    report = busy_report()
+    report.collector = "cellar\n02"
+    with daemon(listen, report):
+        assert ask(tmp_path, listen, *options) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert f'collector "cellar\\n02" answers on {listen}, not "greenhouse-01"; give each' in err
 
 
 def test_over_tcp_with_a_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -10,6 +10,7 @@ from collector.backoff import Backoff
 from collector.contracts import Outcome
 from collector.delivery import SinkDelivery
 from collector.errors import SinkError
+from collector.log.rate import RateLimit
 from collector.segment import Part
 from tests.spool.rig import Rig
 
@@ -22,18 +23,17 @@ class Scripted:
     concurrency = 2
     whole = False
 
-    def __init__(self, answer: Answer = lambda part: Outcome(), *, refusals: int = 0) -> None:
+    def __init__(self, answer: Answer = lambda part: Outcome(), *, refusals: Iterable[str] = ()) -> None:
         self.answer = answer
-        self.refusals = refusals
+        self.refusals = iter(refusals)
         self.attempts: list[tuple[int, int]] = []
         self.opened = 0
         self.closed = 0
         self.lost: asyncio.Future[SinkError]
 
     async def open(self) -> "asyncio.Future[SinkError]":
-        if self.refusals:
-            self.refusals -= 1
-            raise SinkError("connection refused")
+        for refusal in self.refusals:
+            raise SinkError(refusal)
         self.opened += 1
         self.lost = asyncio.get_running_loop().create_future()
         return self.lost
@@ -127,12 +127,32 @@ async def test_hold_keeps_everything_and_says_so(rig: Rig, caplog: pytest.LogCap
     assert "keeping everything until it lets us in" in caplog.text
 
 
-async def test_attempts_that_fail_the_same_way_are_one_line(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    sink = Scripted(refusals=10)
+async def said_while_refused(refusals: list[str], rig: Rig, caplog: pytest.LogCaptureFixture) -> list[str]:
+    sink = Scripted(refusals=refusals)
     with caplog.at_level(logging.INFO, "edge_collector"):
         await work(rig, sink, lambda: sink.opened == 1)
-    said = [record.getMessage().split(";")[0] for record in caplog.records]
+    return [record.getMessage().split(";")[0] for record in caplog.records]
+
+
+async def test_attempts_that_fail_the_same_way_are_one_line(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    said = await said_while_refused(["connection refused"] * 10, rig, caplog)
     assert said == ["sink cloud: connection refused", "sink cloud: connected"]
+
+
+async def test_another_reason_is_another_line(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    reasons = ["no route", "no route", "connection refused", "certificate expired", "certificate expired"]
+    assert await said_while_refused(reasons, rig, caplog) == [
+        *("sink cloud: no route", "sink cloud: connection refused", "sink cloud: certificate expired"),
+        "sink cloud: connected",
+    ]
+
+
+async def test_a_reason_that_always_changes_floods_no_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    said = await said_while_refused([f"refused, request {number}" for number in range(100)], rig, caplog)
+    assert len(said) == 101
+    limit = RateLimit(lambda: 0.0)
+    written = [record for record in caplog.records if limit.admit(record) is not None]
+    assert len(written) == 11, "ten, and that it is connected"
 
 
 async def test_a_lost_connection_is_opened_again(rig: Rig) -> None:

@@ -191,15 +191,20 @@ def test_it_stops_also_while_the_broker_is_away(broker: Mosquitto, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "said"),
     [
-        ("--url", "http://localhost"),
-        ("--url", "mqtt://localhost", "--topic", "a/#/b"),
-        ("--url", "mqtt://localhost", "--window", "0"),
-        ("--url", "mqtt://localhost", "--password-file", "/nonexistent"),
+        (("--url", "http://localhost"), "--url: "),
+        (("--url", "mqtt://localhost", "--topic", "a/#/b"), "--topic: "),
+        (("--url", "mqtt://localhost", "--window", "0"), "--window: "),
+        (("--url", "mqtt://localhost", "--password-file", "/nonexistent"), "/nonexistent does not exist"),
+        (("--http", "x"), "--http 'x': write HOST:PORT, such as 127.0.0.1:8081\n"),
+        (("--http", "unix:/tmp/s"), "--http 'unix:/tmp/s': write HOST:PORT, such as 127.0.0.1:8081\n"),
+        (("--http", "localhost:0", "--key-file", "k"), "--key-file: needs --cert-file beside it\n"),
+        (("--http", "localhost:0", "--topic", "a"), "--topic: needs --url beside it\n"),
+        (("--url", "mqtt://localhost", "--token-file", "t"), "--token-file: needs --http beside it\n"),
     ],
 )
-def test_wrong_arguments(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_wrong_arguments(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "collector", "receive", "--db", str(tmp_path / "db"), *arguments],
         capture_output=True,
@@ -208,6 +213,7 @@ def test_wrong_arguments(arguments: tuple[str, ...], tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(said)
 
 
 def test_a_database_of_another_program(broker: Mosquitto, tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def tell(self, posts):
 Store.add_posts = tell
 """
 
+BUG = """
+from collector.receive.store import Store
+def bug(self):
+    raise RuntimeError("a bug")
+Store.count = bug
+"""
+
 
 def test_both_encodings_and_their_duplicates(tmp_path: Path) -> None:
     with listening(tmp_path) as (receive, client):
@@ -175,3 +182,14 @@ def test_the_stored_digest_is_that_of_the_batch(tmp_path: Path) -> None:
         assert receive.rows("SELECT * FROM post") == [
             (f"box/{EPOCH}/1-3", hashlib.sha256(plain_batch(1, 3)).digest(), 3, 0)
         ]
+
+
+def test_a_fault_of_our_own_is_told_once_and_answered(tmp_path: Path) -> None:
+    with listening(tmp_path, patch=BUG) as (receive, client):
+        for _ in range(3):
+            assert client.request("GET", "/counts").status == 500
+        assert client.post_range(1, 3).status == 200
+        receive.stop()
+    said = receive.said()
+    assert said.count("internal error; please report it:\nTraceback (most recent call last):") == 1
+    assert said.count("RuntimeError: a bug") == 1

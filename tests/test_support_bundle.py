@@ -58,6 +58,7 @@ def test_all_that_helps_and_no_secret(tmp_path: Path, configuration: Path) -> No
         "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEI\n-----END EC PRIVATE KEY-----\n"
     )
     report = busy_report()
+    report.collector = "green house/1"
     report.sinks["cloud"].last_error = f"refused {SECRETS['broker-password']}"
     bundle = tmp_path / "bundle.tar.gz"
     listen = load(configuration).configuration.status.listen
@@ -96,6 +97,17 @@ def test_a_stopped_daemon_and_no_log(tmp_path: Path, configuration: Path, monkey
     assert "add one with --log FILE" in found["log.txt"]
 
 
+def test_another_collector_is_not_packed(tmp_path: Path, configuration: Path) -> None:
+    bundle = tmp_path / "bundle.tar.gz"
+    listen = load(configuration).configuration.status.listen
+    assert listen is not None
+    with daemon(listen, busy_report(), SECRETS["status-token"].encode()):
+        assert main(["support-bundle", "-c", str(configuration), "-o", str(bundle)]) == 0
+    found = texts(bundle)
+    for name in ("status.json", "metrics.txt"):
+        assert found[name].startswith('not available: collector "greenhouse-01" answers on ')
+
+
 def test_no_file_is_replaced(tmp_path: Path, configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = tmp_path / "precious"
     bundle.write_text("precious")
@@ -113,10 +125,61 @@ def test_the_name_is_a_plain_one(
     assert str(bundle.name) in capsys.readouterr().out
 
 
+def wrong(tmp_path: Path, text: str) -> dict[str, str]:
+    (tmp_path / "collector.toml").write_text(text)
+    bundle = tmp_path / "bundle.tar.gz"
+    assert main(["support-bundle", "-c", str(tmp_path / "collector.toml"), "-o", str(bundle)]) == 0
+    return texts(bundle)
+
+
 def test_a_wrong_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "collector.toml").write_text("colector.id = 1")
-    assert main(["support-bundle", "-c", str(tmp_path / "collector.toml")]) == 2
-    assert "colector" in capsys.readouterr().err
+    found = wrong(
+        tmp_path,
+        f"""
+        collector.data_dir = "{tmp_path}/data"
+        status.listen = "unix:{tmp_path}/status.sock"
+        [sinks.cloud]
+        type = "mqtt"
+        url = "mqtts://user:hunter2@broker.example"
+        password = "hunter3"
+        accounts = [{{ url = "hunter4" }}]
+        backoff = {{ min = "1s", secret = "hunter5" }}
+        [sinks.web]
+        type = "http"
+        url = "https://ingest.example/in?token=hunter6"
+        """,
+    )
+    assert "mistakes.txt names them" in capsys.readouterr().out
+    assert "sinks.cloud.password: unknown key" in found["mistakes.txt"]
+    lines = found["configuration.txt"].splitlines()
+    assert 'sinks.cloud.url = "mqtts://***@broker.example"' in lines
+    assert 'sinks.web.url = "https://ingest.example/…"' in lines
+    assert "sinks.cloud.password = ***" in lines and 'sinks.cloud.backoff.min = "1s"' in lines
+    assert found["status.json"].startswith("not available: nothing answers on unix:")
+    assert found["versions.txt"] and found["doctor.json"].startswith("[")
+    assert "hunter" not in "".join(found.values())
+
+
+def test_a_configuration_that_is_no_toml(tmp_path: Path) -> None:
+    found = wrong(tmp_path, 'status.listen = "127.0.0.1:1"\npassword = hunter2"\n')
+    assert found["configuration.txt"] == "# left out: what cannot be read as TOML, and so not be masked\n"
+    assert "is not valid TOML" in found["mistakes.txt"]
+    assert "hunter2" not in "".join(found.values())
+
+
+def test_the_key_of_a_webhook_is_masked_wherever_it_stands(tmp_path: Path) -> None:
+    key = "T024BE7LDXXXXB024BE7LEYYYY"
+    log = tmp_path / "log"
+    log.write_text(f"404 Not Found: no hook {key}\nPOST https://hooks.example/services/{key}\n")
+    file = tmp_path / "collector.toml"
+    text = f'sinks.web = {{ type = "http", url = "https://127.0.0.1:1/services/{key}" }}\nstatus.listen = "127.0.0.1:1"'
+    file.write_text(text)
+    bundle = tmp_path / "bundle.tar.gz"
+    assert main(["support-bundle", "-c", str(file), "-o", str(bundle), "--log", str(log)]) == 0
+    found = texts(bundle)
+    assert 'url = "https://127.0.0.1:1/…"' in found["configuration.toml"]
+    assert found["log.txt"] == "404 Not Found: no hook ***\nPOST https://hooks.example/…\n"
+    assert key not in "".join(found.values())
 
 
 def test_a_secret_within_a_secret_leaves_no_rest() -> None:

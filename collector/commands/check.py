@@ -5,8 +5,8 @@ import sys
 
 from collector.check import load_checked
 from collector.commands import configuration
+from collector.config.load import Loaded
 from collector.config.show import show
-from collector.errors import ConfigurationError
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,16 +15,10 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="check the configuration and show it in effect",
         description="Names every mistake at once and exits with 2, or shows the configuration in effect.",
     )
-    configuration.add_option(parser)
-    parser.set_defaults(func=run)
+    configuration.command(parser, load_checked, run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    try:
-        loaded = load_checked(arguments.config)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
+def run(loaded: Loaded, _: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(show(loaded.configuration), end="")

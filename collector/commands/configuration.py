@@ -1,13 +1,22 @@
-"""The option that every command shares: which configuration it is about."""
+"""What every command about a configuration shares: the option that names it, and how its mistakes are told."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from collector.config.load import Loaded
+from collector.errors import CollectorError, ConfigurationError
 
 DEFAULT_FILE = Path("/etc/edge-collector/collector.toml")
 
 
-def add_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `-c FILE`, read as `arguments.config`."""
+def command(
+    parser: argparse.ArgumentParser,
+    load: Callable[[Path], Loaded],
+    run: Callable[[Loaded, argparse.Namespace], int],
+) -> None:
+    """Adds `-c FILE`; the command then loads that and runs. Exit code 2 for a ConfigurationError, 1 for another."""
     parser.add_argument(
         "-c",
         "--config",
@@ -16,3 +25,15 @@ def add_option(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_FILE,
         help="the configuration file (default: %(default)s)",
     )
+
+    def func(arguments: argparse.Namespace) -> int:
+        try:
+            return run(load(arguments.config), arguments)
+        except ConfigurationError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except CollectorError as error:
+            print(f"{parser.prog}: {error}", file=sys.stderr)
+            return 1
+
+    parser.set_defaults(func=func)

@@ -10,7 +10,7 @@ import msgspec
 
 from collector.check import load_checked
 from collector.commands import configuration
-from collector.errors import ConfigurationError
+from collector.config.load import Loaded
 
 if TYPE_CHECKING:
     from collector.doctor.finding import Finding
@@ -25,17 +25,10 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Examines clock, disk, serial ports, brokers, servers and certificates; exits with 1 on a failure.",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    configuration.add_option(parser)
-    parser.set_defaults(func=run)
+    configuration.command(parser, load_checked, run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    try:
-        loaded = load_checked(arguments.config)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-
+def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
     from collector.doctor.examine import examine
 
     with asyncio.Runner() as runner:

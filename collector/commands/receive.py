@@ -33,6 +33,15 @@ LIVE_EVERY, PLAIN_EVERY = 0.5, 10.0
 """Seconds between counts on a terminal, and elsewhere."""
 
 
+NEEDS = (
+    ("--topic", "--url"),
+    ("--key-file", "--cert-file"),
+    ("--token-file", "--http"),
+    ("--client-ca-file", "--http"),
+)
+"""An option that would do nothing without the other."""
+
+
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "receive",
@@ -70,6 +79,10 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.set_defaults(func=run)
 
 
+def _name(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
+
+
 class _Http(NamedTuple):
     address: ListenAddress
     listener: socket.socket
@@ -89,6 +102,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if not (arguments.url or arguments.http):
             raise ConfigurationError(["name --url mqtt://HOST:PORT, --http HOST:PORT, or both"])
+        for option, needed in NEEDS:
+            if getattr(arguments, _name(option)) is not None and getattr(arguments, _name(needed)) is None:
+                raise ConfigurationError([f"{option}: needs {needed} beside it"])
         broker = _options(arguments, filters) if arguments.url else None
         http = _http(arguments) if arguments.http else None
     except CollectorError as error:
@@ -148,10 +164,10 @@ def _http(arguments: argparse.Namespace) -> _Http:
 
     try:
         address = ListenAddress.parse(arguments.http)
-    except ValueError as error:
-        raise ConfigurationError([f"--http {arguments.http!r}: {error}"]) from None
+    except ValueError:
+        address = ListenAddress()
     if address.host is None:
-        raise ConfigurationError([f"--http {arguments.http!r}: write HOST:PORT"])
+        raise ConfigurationError([f"--http {arguments.http!r}: write HOST:PORT, such as 127.0.0.1:8081"])
     certificate: Path | None = arguments.cert_file
     if certificate is None and arguments.client_ca_file is not None:
         raise ConfigurationError(["--client-ca-file: needs --cert-file, since only HTTPS knows client certificates"])

@@ -3,26 +3,19 @@
 import argparse
 import asyncio
 import os
-import sys
 
 from collector.check import load_checked
 from collector.commands import configuration
-from collector.errors import ConfigurationError
+from collector.config.load import Loaded
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("run", help="collect readings until told to stop")
-    configuration.add_option(parser)
-    parser.set_defaults(func=run)
+    configuration.command(parser, load_checked, run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """0 after SIGTERM or SIGINT, 1 when the spool failed, 2 for a wrong configuration."""
-    try:
-        loaded = load_checked(arguments.config)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
+def run(loaded: Loaded, _: argparse.Namespace) -> int:
+    """0 after SIGTERM or SIGINT, 1 when the spool failed."""
     os.umask(0o077)
 
     import uvloop

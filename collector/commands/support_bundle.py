@@ -2,13 +2,12 @@
 
 import argparse
 import re
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from collector.check import load_anyway
 from collector.commands import configuration
-from collector.config.load import load
-from collector.errors import CollectorError, ConfigurationError
+from collector.config.load import Loaded
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,26 +18,19 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("-o", "--output", metavar="FILE.tar.gz", type=Path, help="where to (default: here)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="a log file to pack, instead of systemd's journal")
-    configuration.add_option(parser)
-    parser.set_defaults(func=run)
+    configuration.command(parser, load_anyway, run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    try:
-        loaded = load(arguments.config)
-        output = arguments.output or Path(_name(loaded.configuration.collector.id))
+def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    from collector.support.bundle import write
 
-        from collector.support.bundle import write
-
-        names = write(loaded, output, arguments.log)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except CollectorError as error:
-        print(f"edge-collector support-bundle: {error}", file=sys.stderr)
-        return 1
+    output = arguments.output or Path(_name(loaded.configuration.collector.id))
+    names = write(loaded, output, arguments.log)
     print(f"{output}: {', '.join(names)}")
-    print("Look through it before you send it: it names devices, topics and hosts. Secrets are masked.")
+    if loaded.mistakes:
+        print("The configuration has mistakes: mistakes.txt names them, configuration.txt shows what could be read.")
+    print("Look through it before you send it: it names devices, topics and hosts.")
+    print("Secrets are masked, and of web addresses all that follows the host.")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The way from files to the typed configuration, with everything that is wrong found on it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ class Loaded(NamedTuple):
     origins: dict[Key, str]
     """The file that had the last word on each key."""
     path: Path
+    mistakes: Sequence[str] = ()
+    """Only where somebody goes on in spite of them."""
 
     @property
     def folder(self) -> Path:

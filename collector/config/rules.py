@@ -38,6 +38,10 @@ def judge(configuration: Configuration, tables: dict[str, Any], findings: Findin
     _not_built(tables, (), findings)
     _identity(configuration, findings)
     _spool(configuration.spool, findings)
+    if not configuration.sources:
+        findings.warn(
+            ("sources",), 'there is none, so nothing is collected; add one, such as sources.host.type = "host"'
+        )
     for name, source in configuration.sources.items():
         _source(source, ("sources", name), findings)
     _ports(configuration, findings)
@@ -213,5 +217,7 @@ def _status(status: StatusSection, findings: Findings) -> None:
     except ValueError as error:
         findings.mistake(key, str(error))
         return
+    if address.host is not None and address.port == 0:
+        findings.mistake(key, "port 0 is another port at each start, where nobody finds it; name one, such as 8080")
     if not address.private and status.token_file is None:
         findings.mistake(key, "others can reach this address; add token_file, or listen on 127.0.0.1")

@@ -1,6 +1,7 @@
 """Secrets stand in files of their own; no message, representation or output ever holds one."""
 
 import os
+import stat
 from pathlib import Path
 
 from collector.errors import ConfigurationError
@@ -43,7 +44,9 @@ def read_regular_file(path: Path, *, limit: int) -> bytes:
         # Without O_NONBLOCK a FIFO in the secret's place would hold the start-up for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
-            data = file.read(limit + 1) or b""
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigurationError([f"{path} is no regular file; name another"])
+            data = file.read(limit + 1)
     except FileNotFoundError:
         fault = "does not exist; create it or correct the name"
     except IsADirectoryError:

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 
-from collector import assembly
+from collector import assembly, tls
 from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.config.model import MqttSink, MqttSource
-from collector.doctor import server
+from collector.doctor import server, way
 from collector.doctor.finding import Finding, Subject
 from collector.errors import CollectorError
 from collector.mqtt.address import Address
@@ -18,22 +18,28 @@ from collector.mqtt.connector import Connector
 from collector.mqtt.packets import VERSION_5, Connack
 from collector.mqtt.topics import escape_level
 
+_ADVICE = "correct the address, username and password_file, or the broker"
+
 RETURN = 2.0
 """Seconds that a message may take to come back; the connection has stood by then."""
 
 
 async def examine(subject: Subject, name: str, section: MqttSource | MqttSink, loaded: Loaded) -> Iterable[Finding]:
     options = own_options(name, section, loaded)
-    there = Subject(subject.subject, f"{subject.where}: {Address(options.host, options.port, False)}")
+    address = Address(options.host, options.port, False)
+    there = Subject(subject.subject, f"{subject.where}: {address}")
     found: list[Finding] = []
     if options.ssl is not None:
-        found.append(await server.reach(there, options.host, options.port, options.ssl))
+        found.append(await server.reach(there, options.host, options.port, options.ssl, "broker"))
         if found[0].verdict == "fail":
             return found
     try:
         session = await Connector(lambda: options, section.protocol).connect(lambda messages: None)
     except CollectorError as error:
-        return [*found, there.fail(str(error), "correct the address, username and password_file, or the broker")]
+        refused = tls.ssl_error(error)
+        advice = way.remedy(refused) if refused is not None else _ADVICE
+        # What TLS 1.3 says of our certificate comes after the handshake, so the connection was no good after all.
+        return [*([] if refused else found), there.fail(str(error).removeprefix(f"{address}: "), advice)]
     granted, version = session.connack, session.version
     await session.close()
     found += _limits(there, section, granted)

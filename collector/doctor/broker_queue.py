@@ -36,11 +36,12 @@ then systemctl restart mosquitto"""
 
 async def examine(subject: Subject, name: str, section: MqttSource, loaded: Loaded) -> Iterable[Finding]:
     options = own_options(name, section, loaded)
-    there = Subject(subject.subject, f"{subject.where}: {Address(options.host, options.port, False)}")
+    address = Address(options.host, options.port, False)
+    there = Subject(subject.subject, f"{subject.where}: {address}")
     try:
         kept, expiry = await _measure(options, section, private_topic(loaded))
     except CollectorError as error:
-        return [there.ok(f"not measured: {error}")]
+        return [there.ok(f"not measured: {str(error).removeprefix(f'{address}: ')}")]
     found = []
     if kept is None:
         found.append(there.ok("not measured: the account may not use a topic of ours; Mosquitto's default is 1000"))

@@ -2,26 +2,42 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from collector.config.load import Loaded
 from collector.doctor.finding import Finding, Subject
 from collector.errors import CollectorError
-from collector.status.client import fetch
+from collector.status import client
 from collector.status.report import Report
 
 
 def ask(subject: Subject, loaded: Loaded) -> tuple[Finding, Report | None]:
     """Not running is no failure: whoever sets a box up asks before the first start."""
     try:
-        report = msgspec.json.decode(fetch(loaded), type=Report)
+        report = client.report(loaded)
     except CollectorError as error:
         problem, _, advice = str(error).rpartition("; ")
-        return subject.warn(problem or advice, advice), None
-    except msgspec.DecodeError as error:
-        advice = "does another program listen on status.listen, or is the daemon of another version?"
-        return subject.fail(f"the answer is not a collector's /status ({error})", advice), None
+        tell = subject.fail if isinstance(error, client.StrangerError) else subject.warn
+        return tell(problem or advice, advice), None
     return subject.ok(f"running as {report.collector}, version {report.version}, since {report.started}"), report
+
+
+def states(report: Report) -> Iterator[Finding]:
+    """What does not work just now, by the daemon's own word: our trials may still go well."""
+    for name, source in report.sources.items():
+        if source.attempted and not source.connected:
+            advice = "it is tried again by itself: mend the device, the network or the broker"
+            yield Subject("source", f"source {name}").fail(_said(source.state, source.last_error), advice)
+    for name, sink in report.sinks.items():
+        if sink.state == "held":
+            advice = "correct its credentials or permissions; every reading is kept meanwhile"
+        elif sink.state == "waiting":
+            advice = "it is tried again by itself: mend the network or the far end; its readings wait"
+        else:
+            continue
+        yield Subject("sink", f"sink {name}").fail(_said(sink.state, sink.last_error), advice)
+
+
+def _said(state: str, error: str | None) -> str:
+    return f"{state}: {error or 'no reason known'}"
 
 
 def books(subject: Subject, report: Report) -> Iterator[Finding]:

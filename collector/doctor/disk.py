@@ -107,8 +107,11 @@ def card_life(subject: Subject, directory: Path, report: Report) -> Iterator[Fin
 def file_sink(subject: Subject, path: Path, mounts: Path = MOUNTS) -> Iterator[Finding]:
     directory = path.parent
     there = Subject(subject.subject, f"{subject.where}: {path}")
-    if not directory.is_dir():
-        yield there.fail(f"{directory} is no directory", "create it, mount what belongs there, or correct the path")
+    if not directory.exists():
+        advice = "create it, mount what belongs there, or correct the path"
+        yield there.warn(f"{directory} is not there, and is waited for", advice)
+    elif not directory.is_dir():
+        yield there.fail(f"{directory} is no directory", "correct the path")
     elif "ro" in mount_of(directory, mounts).options:
         yield there.fail(f"{directory} is mounted read-only", "mount it for writing, or correct the path")
     elif not os.access(directory, os.W_OK | os.X_OK):

@@ -47,6 +47,7 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
     configuration = loaded.configuration
     data_dir = configuration.collector.data_dir
     if report is not None:
+        yield _blocking("state", "/status", lambda subject: daemon.states(report))
         yield _blocking("books", "/status", lambda subject: daemon.books(subject, report))
     yield _blocking("clock", "kernel", lambda subject: clock.examine(subject, SystemClock()))
     if configuration.sinks:

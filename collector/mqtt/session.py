@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, cast
 
+from collector.mask import Mask
 from collector.mqtt import encode, reason
 from collector.mqtt.address import Address
 from collector.mqtt.decode import Decoder
@@ -58,6 +59,7 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.address = address
         self._connect = connect
+        self._mask = Mask([connect.password.decode("utf-8", "replace")] if connect.password else [])
         self._decoder = decoder
         self._on_publish = on_publish
         self.version = version
@@ -206,7 +208,9 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         unanswered = not self.opened.done() and (exc is None or isinstance(exc, ConnectionError))
-        self._end(SessionError(f"{self.address}: {describe(exc)}", unanswered=unanswered))
+        error = SessionError(f"{self.address}: {describe(exc)}", unanswered=unanswered)
+        error.__cause__ = exc
+        self._end(error)
         self._closed.set_result(None)
 
     # What follows from it
@@ -239,7 +243,7 @@ class Session(asyncio.Protocol):
         if publishes:
             self._on_publish(publishes)
         if ended is not None:
-            why = f"the broker ended the connection: {_reason(ended.reason_code, ended.reason_string)}"
+            why = f"the broker ended the connection: {self._reason(ended)}"
             self._end(SessionError(f"{self.address}: {why}", ended.reason_code))
             self._transport.close()
         else:
@@ -251,7 +255,7 @@ class Session(asyncio.Protocol):
         self.connack = packet
         self._outbox = Outbox(packet, self.version)
         if packet.reason_code:
-            why = f"the broker refused the connection: {_reason(packet.reason_code, packet.reason_string)}"
+            why = f"the broker refused the connection: {self._reason(packet)}"
             self._end(SessionError(f"{self.address}: {why}", packet.reason_code))
             self._transport.close()
             return
@@ -296,6 +300,11 @@ class Session(asyncio.Protocol):
         self._end(SessionError(f"{self.address}: {silence}"))
         self._transport.abort()
 
+    def _reason(self, packet: Connack | Disconnect) -> str:
+        """A broker may repeat the password it was sent."""
+        name, said = reason.describe(packet.reason_code), packet.reason_string
+        return f"{name}, {self._mask(said)!r}" if said else name
+
     def _end(self, error: SessionError | None) -> None:
         """Settles all that waits on this connection, once."""
         if self._ended:
@@ -313,7 +322,3 @@ class Session(asyncio.Protocol):
         self._outbox.abandon()
         if not self.opened.done():
             self.opened.set_exception(failure)
-
-
-def _reason(code: int, text: str | None) -> str:
-    return f"{reason.describe(code)}, {text!r}" if text else reason.describe(code)

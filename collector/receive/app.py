@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import sys
+import traceback
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -59,6 +61,7 @@ class ReadingsApp:
         self._token = token
         self._held = 0
         self._counting = asyncio.Lock()
+        self._told: set[tuple[type[Exception], str, int | None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,9 +74,20 @@ class ReadingsApp:
                 await body.discard()
         except _ClientGone:
             return
+        except Exception as failure:
+            self._tell(failure)
+            response = error(500, "internal error; the receiver's standard error says more", _RETRY_AFTER)
         if body.unread:
             response = response._replace(headers=(*response.headers, _CLOSE))
         await respond(response, send)
+
+    def _tell(self, failure: Exception) -> None:
+        """uvicorn, whose log is off, would say so to nobody. Once of a kind, since whoever asks decides how often."""
+        where = traceback.extract_tb(failure.__traceback__)[-1]
+        kind = (type(failure), where.filename, where.lineno)
+        if kind not in self._told:
+            self._told.add(kind)
+            print("internal error; please report it:", *traceback.format_exception(failure), file=sys.stderr, sep="\n")
 
     async def _response(self, scope: Scope, headers: dict[bytes, bytes], body: _Body) -> Response:
         path, method = scope["path"], scope["method"]

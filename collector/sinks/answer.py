@@ -1,7 +1,8 @@
 """What an HTTP answer says of the readings that were sent. No I/O."""
 
 import re
-from collections.abc import Mapping
+from codecs import BOM_UTF8
+from collections.abc import Callable, Mapping
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from collector.contracts import Outcome, Verdict
 MOST_BODY = 64 * 1024
 """Bytes of an answer that are read."""
 MOST_WORDS = 200
+
+LONGEST_WAIT = 1e10
+"""Seconds; nobody who says more means a number."""
 
 TOO_LARGE = frozenset({400, 413, 422})
 """413 says it; 400 and 422 are split as well, down to the reading they are about."""
@@ -30,15 +34,18 @@ class Answer(NamedTuple):
     """False where the body goes on behind `body`, or broke off there."""
 
 
-def outcome(answer: Answer, now: float) -> Outcome:
-    """`now` is Unix time, for a Retry-After that names a date. What is not understood keeps everything."""
+def outcome(answer: Answer, now: float, mask: Callable[[str], str] = str) -> Outcome:
+    """`now` is Unix time, for a Retry-After that names a date. What is not understood keeps everything.
+
+    `mask` takes our secrets out of the server's words.
+    """
     status = answer.status
     if 200 <= status < 300:
         return _accepted(answer)
     if 300 <= status < 400:
-        reason = f"{_title(status)}: redirects to {_target(answer)}; correct url, or log in to the network here"
+        reason = f"{_title(status)}: redirects to {_target(answer, mask)}; correct url, or log in to the network here"
         return Outcome("retry", reason=reason)
-    said = words(answer.body)
+    said = words(answer.body, mask)
     reason = f"{_title(status)}: {said}" if said else _title(status)
     verdict: Verdict = "hold" if 400 <= status < 500 else "retry"
     if status in TOO_LARGE and not (status == 400 and IN_FRONT.search(answer.body)):
@@ -52,8 +59,8 @@ def outcome(answer: Answer, now: float) -> Outcome:
 def retry_after(headers: Mapping[str, str], now: float) -> float:
     """Seconds; 0 for what is absent, past or no Retry-After at all. The back-off caps it."""
     value = headers.get("Retry-After", "").strip()
-    if re.fullmatch("[0-9]{1,10}", value):
-        return float(value)
+    if re.fullmatch("[0-9]+", value):
+        return min(float(value), LONGEST_WAIT)
     until = _http_date(value)
     if until is None:
         return 0.0
@@ -61,10 +68,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
     return max(0.0, until - (_http_date(headers.get("Date", "")) or now))
 
 
-def words(text: bytes | str) -> str:
-    """What a server says, on one line and no longer than a person reads."""
+def words(text: bytes | str, mask: Callable[[str], str] = str) -> str:
+    """What a server says, on one line and no longer than a person reads; masked before it is cut."""
     if isinstance(text, bytes):
-        text = text[: 8 * MOST_WORDS].decode("utf-8", "replace")
+        text = text.decode("utf-8", "replace")
+    text = mask(text)[: 8 * MOST_WORDS]
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MOST_WORDS]
 
 
@@ -72,7 +80,8 @@ def _accepted(answer: Answer) -> Outcome:
     """Only what can be the ingest's own word counts: a captive portal says 200 to everything."""
     if not answer.whole:
         return Outcome("retry", reason=f"{_title(answer.status)}, with an answer of more than {MOST_BODY // 1024} KiB")
-    page = answer.body.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+    # Whatever stands in the first bracket, a comment or <?xml: no ingest's own word begins like that.
+    page = answer.body.removeprefix(BOM_UTF8).lstrip().startswith(b"<")
     if page or "html" in answer.headers.get("Content-Type", "").lower():
         return Outcome(
             "retry", reason=f"{_title(answer.status)}, but with a web page: a network's log-in, or a wrong url"
@@ -88,12 +97,12 @@ def _title(status: int) -> str:
         return str(status)
 
 
-def _target(answer: Answer) -> str:
+def _target(answer: Answer, mask: Callable[[str], str]) -> str:
     try:
         host = urlsplit(answer.headers.get("Location", "")).hostname
     except ValueError:
         host = None
-    return words(host) if host else "another page"
+    return words(host, mask) if host else "another page"
 
 
 def _http_date(value: str) -> float | None:

@@ -5,12 +5,20 @@ from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 
+_KEY_LENGTH = 16
+"""Characters. The words of a path are shorter, and masking them would take sense out of what servers say."""
+
 
 class Endpoint(NamedTuple):
     url: str
     host: str
     port: int
     tls: bool
+
+    @property
+    def secrets(self) -> list[str]:
+        """Long parts of the path: whoever knows a webhook's key may post there."""
+        return [part for part in urlsplit(self.url).path.split("/") if len(part) >= _KEY_LENGTH]
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

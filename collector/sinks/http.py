@@ -6,20 +6,20 @@ import gzip
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ssl import SSLCertVerificationError, SSLContext, SSLError
+from ssl import SSLContext
 from urllib.parse import quote
 
 import aiohttp
 
-from collector import __version__
+from collector import __version__, tls
 from collector.contracts import Outcome
 from collector.errors import CollectorError, SinkError
+from collector.mask import Mask
 from collector.segment import Part
 from collector.sinks import wire
 from collector.sinks.answer import MOST_BODY, Answer, outcome, words
 from collector.sinks.bounded import bound
 from collector.sinks.endpoint import Endpoint
-from collector.tls import DEPENDS_ON_CLOCK, certificate_fault
 
 REFUSAL_PATIENCE = 5.0
 """Seconds for the words of a refusal; its status is known already."""
@@ -38,6 +38,11 @@ class HttpOptions:
     timeout: float = 30.0
     """Seconds for a request as a whole, from the name's look-up to the last byte of the answer."""
 
+    @property
+    def secrets(self) -> list[str]:
+        """What a server may know us by, with and without a scheme such as `Bearer` before it."""
+        return [*self.endpoint.secrets, *self.headers.values(), *(v.rpartition(" ")[2] for v in self.headers.values())]
+
 
 class HttpSink:
     """No connection stands between deliveries, so that the first answer tells whether the server is there."""
@@ -47,18 +52,13 @@ class HttpSink:
     whole = True
     note = ""
 
-    def __init__(
-        self, options: Callable[[], HttpOptions], collector: str, synchronised: Callable[[], bool] = lambda: True
-    ) -> None:
-        """`options` is asked anew at every `open`, and so after every failure: what was rotated counts.
-
-        `synchronised` says whether the wall clock is, by which certificates are judged.
-        """
+    def __init__(self, options: Callable[[], HttpOptions], collector: str) -> None:
+        """`options` is asked anew at every `open`, and so after every failure: what was rotated counts."""
         self._options = options
         self._collector = collector
         self._key = quote(collector, safe=_VISIBLE)
-        self._synchronised = synchronised
         self._request: HttpOptions
+        self._mask = Mask()
         self._session: aiohttp.ClientSession | None = None
         self._kept = False
         """Whether connections may be open that an earlier answer came on."""
@@ -69,6 +69,7 @@ class HttpSink:
             self._request = self._options()
         except CollectorError as error:
             raise SinkError("; ".join(str(error).splitlines()), hold=True) from error
+        self._mask = Mask(self._request.secrets)
         self._session = aiohttp.ClientSession(
             connector=bound(
                 aiohttp.TCPConnector(
@@ -100,7 +101,7 @@ class HttpSink:
                 answer = await self._post(self._session, body, key)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return self._failure(error)
-        return outcome(answer, time.time())
+        return outcome(answer, time.time(), self._mask)
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -141,25 +142,16 @@ class HttpSink:
 
     def _failure(self, error: Exception) -> Outcome:
         """One line for what kept the server's word from us; only a refusal that waiting cannot mend holds."""
-        where, fault, hold = str(self._request.endpoint), _tls_fault(error), False
+        where, fault, hold = str(self._request.endpoint), tls.ssl_error(error), False
         match error:
             case aiohttp.ClientHttpProxyError():
                 hold = error.status in (401, 403, 407)
-                why = f"the proxy refuses the way there: {error.status} {words(error.message)}"
+                why = f"the proxy refuses the way there: {error.status} {words(error.message, self._mask)}"
             case aiohttp.ClientProxyConnectionError():
                 where = f"proxy {error.host}:{error.port}"
                 why = _system(error.os_error)
-            case _ if isinstance(fault, SSLCertVerificationError):
-                why = f"TLS: {certificate_fault(fault, 'the server')}"
-                if fault.verify_code in DEPENDS_ON_CLOCK and not self._synchronised():
-                    why += " (the clock is not synchronised)"
-            case _ if fault is not None and "ALERT" in (fault.reason or ""):
-                hold = True
-                why = f"TLS: the server refuses us: set cert_file and key_file, or renew them ({fault.reason})"
-            case _ if fault is not None and fault.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-                why = "TLS: the server does not speak TLS on this port: use http://, or the port of https://"
             case _ if fault is not None:
-                why = f"TLS: {fault.reason or fault.strerror}"
+                why, hold = tls.describe(fault, "server"), tls.refuses_us(fault)
             case aiohttp.ClientConnectorDNSError():
                 why = "no such host"
             case aiohttp.ClientConnectorError():
@@ -169,31 +161,18 @@ class HttpSink:
                 if self._request.ssl is not None and not self._kept:
                     why += "; it may want a certificate of ours: set cert_file and key_file, or renew them"
             case aiohttp.ClientResponseError():
-                why = f"the answer is not HTTP: {words(error.message)}"
+                why = f"the answer is not HTTP: {words(error.message, self._mask)}"
             case aiohttp.ClientPayloadError():
                 why = "the answer broke off"
             case aiohttp.ClientConnectionError() if not isinstance(error, OSError):
-                why = words(str(error))
+                why = words(str(error), self._mask)
             case TimeoutError():
                 why = f"no answer in {self._request.timeout:g} s"
             case OSError():
                 why = _system(error)
             case _:
-                why = words(f"{type(error).__name__}: {error}")
+                why = words(f"{type(error).__name__}: {error}", self._mask)
         return Outcome("hold" if hold else "retry", reason=f"{where}: {why}")
-
-
-def _tls_fault(error: BaseException | None) -> SSLError | None:
-    """What OpenSSL said, wherever aiohttp has wrapped it."""
-    while error is not None:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            error = error.certificate_error
-        elif isinstance(error, aiohttp.ClientConnectorError):
-            error = error.os_error
-        if isinstance(error, SSLError):
-            return error
-        error = error.__cause__
-    return None
 
 
 def _system(error: OSError) -> str:

@@ -3,6 +3,7 @@
 Everything here blocks and is called from worker threads, one call at a time.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -10,6 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ MOST_LINE = 1024 * 1024
 """Bytes without a line feed in which nobody looks for the beginning of a torn line."""
 MOST_EPOCHS = 1024
 """Runs remembered: what comes again is of the last few."""
+MOST_KEPT = 1000
+"""The largest `keep`: files with higher numbers are not ours."""
 
 _CHUNK = 256 * 1024
 _OPENING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -29,6 +33,12 @@ _OPENING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 class Line(NamedTuple):
     seq: int
     text: bytes
+
+
+class _First(msgspec.Struct):
+    """What the first line tells of the file's age."""
+
+    time: datetime
 
 
 class JsonLines:
@@ -46,19 +56,21 @@ class JsonLines:
         max_age: float | None,
         keep: int,
         now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._keep = keep
         self._now = now
+        self._wall = wall
         name = re.escape(msgspec.json.encode(collector)[1:-1])
         self._identity = re.compile(rb'^\{"id":"%b/([0-9a-f]{16})/([0-9]+)"' % name, re.M)
         self._lock = threading.Lock()
         self._fd: int | None = None
         self._size = 0
         self._since: float | None = None
-        """When, by `now`, the first line came into the file, as far as this run knows."""
+        """When, by `now`, the first line came into the file."""
         self._highest: dict[str, int] | None = None
         """The last seq of each epoch in the files, as they are written in order; None until they have been read."""
 
@@ -112,7 +124,22 @@ class JsonLines:
             raise
         self._fd, self._size = fd, whole
         if self._since is None:
-            self._since = self._now()
+            self._since = self._now() - self._age(fd)
+
+    def _age(self, fd: int) -> float:
+        """Seconds since the first line, by the time in it; 0 where that cannot be.
+
+        The file cannot be older than the last write to the one before it, so that a device whose clock stands in
+        the past does not have it rotated at every start.
+        """
+        line, feed, _ = os.pread(fd, MOST_LINE, 0).partition(b"\n")
+        try:
+            began = msgspec.json.decode(line, type=_First).time.timestamp() if feed else self._wall()
+        except (msgspec.DecodeError, ValueError, OverflowError):
+            return 0.0
+        with contextlib.suppress(FileNotFoundError):
+            began = max(began, self._numbered(1).stat().st_mtime)
+        return max(0.0, self._wall() - began)
 
     def _close(self) -> None:
         fd, self._fd = self._fd, None
@@ -141,6 +168,8 @@ class JsonLines:
         old = self._max_age is not None and self._since is not None and self._now() - self._since >= self._max_age
         if self._size == 0 or not (full or old):
             return
+        for number in range(self._keep + 1, MOST_KEPT + 1):  # from when `keep` was larger
+            self._numbered(number).unlink(missing_ok=True)
         # Only up to the first gap, which a rotation that was cut short leaves: nothing is pushed out for it.
         free = next((n for n in range(1, self._keep) if not self._numbered(n).exists()), self._keep)
         for number in range(free, 1, -1):
@@ -190,10 +219,10 @@ class JsonLines:
 
 def _whole_lines(fd: int, size: int, path: str) -> int:
     """Bytes up to the end of the last whole line. A file that is not ours is refused, never trimmed."""
-    head = os.pread(fd, len(HEAD), 0)
+    size = end = _without_nuls(fd, size)
+    head = os.pread(fd, min(size, len(HEAD)), 0)
     if head != HEAD[: len(head)]:
         raise OSError(errno.EINVAL, "holds something else than readings; name another file", path)
-    end = size
     while end > 0:
         start = max(0, end - _CHUNK)
         feed = os.pread(fd, end - start, start).rfind(b"\n")
@@ -202,4 +231,15 @@ def _whole_lines(fd: int, size: int, path: str) -> int:
         end = start
         if size - end > MOST_LINE:
             raise OSError(errno.EINVAL, "ends in something else than readings; name another file", path)
+    return 0
+
+
+def _without_nuls(fd: int, size: int) -> int:
+    """Bytes ahead of the NULs at the end, which a file system leaves whose power went before the data came."""
+    while size > 0:
+        start = max(0, size - _CHUNK)
+        rest = os.pread(fd, size - start, start).rstrip(b"\0")
+        if rest:
+            return start + len(rest)
+        size = start
     return 0

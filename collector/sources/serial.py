@@ -20,6 +20,7 @@ _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial
 _MISSING = {errno.ENOENT, errno.ENODEV, errno.ENXIO}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
 _BUSY = {errno.EBUSY, errno.EAGAIN}
+_NOT_SERIAL = {errno.EISDIR, errno.ENOTTY}
 _READ_SIZE = 65536
 
 
@@ -143,18 +144,28 @@ def open_port(port: str, settings: SerialSettings) -> serial.Serial:
 
 
 def _explain(error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, ValueError | OverflowError):
+        return f"the line cannot be set so: {error}"
+    number = _number(error)
     if number in _MISSING:
         return f"no such port; is it plugged in? Ports here: {', '.join(_ports()) or 'none'}"
     if number in _FORBIDDEN:
         return "no permission; add the user to the dialout group, then start the collector again"
     if number in _BUSY:
         return "in use by another program; stop that program or choose another port"
-    if isinstance(error, ValueError | OverflowError):
-        return f"the line cannot be set so: {error}"
-    if number is None or number in (errno.EISDIR, errno.ENOTTY):
-        return f"not a serial port ({error})"
-    return str(error)
+    if number in _NOT_SERIAL:
+        return f"not a serial port; name another. Ports here: {', '.join(_ports()) or 'none'}"
+    return f"{os.strerror(number) if number else error}; unplug it and plug it in again"
+
+
+def _number(error: Exception) -> int | None:
+    """The errno, also of the termios.error that pyserial puts into words; those repeat port and errno."""
+    for one in (error, error.__context__):
+        if isinstance(one, termios.error):
+            return int(one.args[0])
+        if isinstance(one, OSError) and one.errno is not None:
+            return one.errno
+    return None
 
 
 def _ports() -> list[str]:

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry, make_asgi_app
 
+from collector.log import events
 from collector.status.asgi import JSON, Receive, Response, Scope, Send, authorised, challenge, error, respond
 from collector.status.metrics import ReportCollector
 from collector.status.report import Check, Report
@@ -28,11 +29,16 @@ class StatusApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"this application speaks http only, not {scope['type']}")
-        response = self._respond(scope)
-        if response is None:
-            await self._metrics(scope, receive, send)
-        else:
-            await respond(response, send)
+        try:
+            response = self._respond(scope)
+            if response is None:
+                await self._metrics(scope, receive, send)
+                return
+        except Exception:
+            # uvicorn, whose log is off, would say so to nobody.
+            events.INTERNAL_ERROR.log("status: internal error at %s; please report it", scope["path"], exc_info=True)
+            response = error(500, "internal error; the collector's log says more")
+        await respond(response, send)
 
     def _respond(self, scope: Scope) -> Response | None:
         """None leaves the answer to prometheus_client."""

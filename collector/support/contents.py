@@ -19,7 +19,8 @@ from collector.config.load import Loaded
 from collector.config.show import show
 from collector.doctor.examine import examine
 from collector.errors import CollectorError
-from collector.status.client import fetch
+from collector.status import client
+from collector.support import raw
 
 UNIT = "edge-collector"
 LINES = 2000
@@ -35,10 +36,14 @@ _PACKAGES = (
 def parts(loaded: Loaded, log: Path | None) -> Iterator[tuple[str, str]]:
     """File name and text."""
     yield "versions.txt", versions()
-    yield "configuration.toml", show(loaded.configuration)
+    if loaded.mistakes:
+        yield "mistakes.txt", "".join(f"{mistake}\n" for mistake in loaded.mistakes)
+        yield "configuration.txt", raw.show(loaded.path)
+    else:
+        yield "configuration.toml", show(loaded.configuration)
     yield "warnings.txt", "".join(f"{warning}\n" for warning in loaded.warnings)
-    yield "status.json", _or_why(lambda: fetch(loaded).decode())
-    yield "metrics.txt", _or_why(lambda: fetch(loaded, "/metrics").decode())
+    yield "status.json", _or_why(lambda: client.status(loaded).decode())
+    yield "metrics.txt", _or_why(lambda: client.metrics(loaded).decode())
     yield (
         "doctor.json",
         _or_why(lambda: msgspec.json.format(msgspec.json.encode(asyncio.run(examine(loaded)))).decode()),
@@ -57,10 +62,6 @@ def versions() -> str:
         *(f"{package} {_version(package)}" for package in _PACKAGES),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _doctor(loaded: Loaded) -> str:
-    return msgspec.json.format(msgspec.json.encode(asyncio.run(examine(loaded)))).decode()
 
 
 def _or_why(get: Callable[[], str]) -> str:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from .files import loaded, mistakes
+from collector.config.load import load
+
+from .files import HOST, loaded, mistakes
 
 SERIAL = '[sources.{0}]\ntype = "serial"\nprofile = "nova-sds011"\nport = "{1}"\n'
 MQTT = '[sources.a]\ntype = "mqtt"\nurl = "mqtt://h"\nprofile = "json-lines"\ntopics = ["x/+/y/#", "z/+"]\n'
@@ -13,14 +15,14 @@ SINK = '[sinks.s]\ntype = "mqtt"\n'
 
 @pytest.mark.parametrize("name", ["raspberrypi", "RaspberryPi", "localhost", "debian"])
 def test_a_stock_host_name_is_warned_of(tmp_path: Path, name: str) -> None:
-    (warning,) = loaded(tmp_path, f'[collector]\nid = "{name}"').warnings
+    (warning,) = loaded(tmp_path, f'[collector]\nid = "{name}"\n{HOST}').warnings
     assert warning == (
         f'collector.toml: collector.id: "{name}" is what every new system is called; give this one its own name'
     )
 
 
 def test_an_id_that_topics_must_escape_is_warned_of(tmp_path: Path) -> None:
-    (warning,) = loaded(tmp_path, '[collector]\nid = "site/1"').warnings
+    (warning,) = loaded(tmp_path, f'[collector]\nid = "site/1"\n{HOST}').warnings
     assert "which topics show escaped" in warning
 
 
@@ -135,9 +137,23 @@ def test_a_batch_goes_to_a_topic_of_the_collector(tmp_path: Path) -> None:
     assert sink.topic_template == "edge/{collector}/readings"
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1:8080", "localhost:0", "[::1]:80", "unix:/run/x.sock", "127.8.8.8:1"])
+@pytest.mark.parametrize("listen", ["127.0.0.1:8080", "localhost:1", "[::1]:80", "unix:/run/x.sock", "127.8.8.8:1"])
 def test_what_only_this_machine_reaches_needs_no_token(tmp_path: Path, listen: str) -> None:
     assert loaded(tmp_path, f'[status]\nlisten = "{listen}"').warnings == []
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:00"])
+def test_a_port_that_nobody_finds(tmp_path: Path, listen: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'[status]\nlisten = "{listen}"')
+    assert mistake.startswith("collector.toml: status.listen: port 0 is another port at each start, where")
+
+
+@pytest.mark.parametrize("text", ["", "[sources]\n"])
+def test_nothing_to_collect_is_warned_of(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "collector.toml"
+    path.write_text(text)
+    (warning,) = load(path).warnings
+    assert warning.startswith("collector.toml: sources: there is none, so nothing is collected; add one")
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8080", "[::]:8080", "192.168.1.2:80", "box.local:80"])

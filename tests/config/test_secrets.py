@@ -51,7 +51,7 @@ def _make(path: Path, kind: str) -> None:
         ("directory", "is a directory; name the file itself"),
         ("empty", "is empty; write the secret into it"),
         ("large", "is larger than 64 KiB; name the right file"),
-        ("fifo", "is empty; write the secret into it"),
+        ("fifo", "is no regular file; name another"),
     ],
 )
 def test_no_secret_is_one_line(tmp_path: Path, kind: str, said: str) -> None:

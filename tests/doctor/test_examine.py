@@ -152,15 +152,33 @@ def test_the_running_collector_its_books_and_what_came_at_qos_0(tmp_path: Path) 
     report.sources["meter"] = report.sources.pop("zigbee")
     port = free_port()
     file = tmp_path / "collector.toml"
-    file.write_text(f'status.listen = "127.0.0.1:{port}"\n' + source("mqtt://127.0.0.1:1"))
+    head = f'collector.id = "greenhouse-01"\nstatus.listen = "127.0.0.1:{port}"\n'
+    file.write_text(head + source("mqtt://127.0.0.1:1"))
     with daemon(f"127.0.0.1:{port}", report):
         findings = {(f.subject, f.where): f for f in asyncio.run(examine.examine(load(file)))}
     assert findings["collector", f"127.0.0.1:{port}"].text.startswith("running as greenhouse-01")
+    assert ("sink", "sink cloud") not in findings
+    held = findings["sink", "sink backup"]
+    assert (held.verdict, held.text) == ("fail", "held: 0x87 not authorised")
+    assert "correct its credentials" in held.advice
+    away = findings["source", "source air"]
+    assert (away.verdict, away.text) == ("fail", "waiting: /dev/ttyUSB0: no such port; is it plugged in?")
     assert findings["books", "sink cloud"].verdict == "warn"
     assert findings["books", "sink backup"].verdict == "ok"
     qos = findings["QoS 0", "source meter"]
     assert qos.text == "5 of 1000 messages came at QoS 0: not queued while the collector is away"
     assert "queue_qos0_messages true" in qos.advice
+
+
+def test_another_collector_answers(tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path}/status.sock"
+    file = tmp_path / "collector.toml"
+    file.write_text(f'collector.id = "box"\nstatus.listen = "{listen}"\n')
+    with daemon(listen, busy_report()):
+        running, report = examine.daemon.ask(Subject("collector", listen), load(file))
+    assert (running.verdict, report) == ("fail", None), "and nothing of what it says is believed"
+    assert running.text == f'collector "greenhouse-01" answers on {listen}, not "box"'
+    assert running.advice.startswith("give each collector its own status.listen")
 
 
 def test_books_that_do_not_balance_are_a_failure(tmp_path: Path) -> None:
@@ -207,3 +225,24 @@ def test_on_a_terminal_a_table(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert main(["doctor", "-c", str(file)]) == 0
     assert "→ is the daemon running?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["none", "expired"])
+def test_a_broker_that_does_not_take_our_certificate(tmp_path: Path, fault: str) -> None:
+    authority = Authority(tmp_path / "ca")
+    certificate, key = authority.issue("localhost")
+    port = free_port()
+    lines = [f"listener {port} 127.0.0.1", f"certfile {certificate}", f"keyfile {key}"]
+    lines += [f"cafile {authority.certificate}", "require_certificate true"]
+    more = f'ca_file = "{authority.certificate}"\n'
+    if fault == "expired":
+        mine, my_key = authority.issue("box", days=-1)
+        more += f'cert_file = "{mine}"\nkey_file = "{my_key}"\n'
+    with Mosquitto(tmp_path / "broker", port=port, listener=False, config_lines=lines):
+        file = tmp_path / "collector.toml"
+        file.write_text(sink(f"mqtts://localhost:{port}", more))
+        [finding] = [f for f in asyncio.run(examine.examine(load(file))) if f.subject == "broker"]
+    assert finding.verdict == "fail"
+    assert finding.advice.startswith("set cert_file and key_file")
+    assert finding.where == f"sink cloud: localhost:{port}"
+    assert finding.text.startswith("TLS: "), "the address is said once"

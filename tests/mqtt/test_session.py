@@ -8,6 +8,7 @@ import pytest
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import Message, Publish
+from collector.mqtt.properties import write as write_properties
 from collector.mqtt.session import Session
 from tests.brokers import free_port
 from tests.mqtt.fake_broker import Peer, fake_broker
@@ -507,3 +508,22 @@ async def test_a_subscription_without_its_answer(answer: bytes | None, words: st
         with pytest.raises(SessionError, match=words):
             await session.subscribe([("a", 1)])
         await session.close()
+
+
+@pytest.mark.parametrize("how", ["refused", "ended"])
+async def test_a_password_that_the_broker_repeats_is_masked(how: str) -> None:
+    said = write_properties({"reason_string": "no user with hunter2"})
+
+    async def script(peer: Peer) -> None:
+        if how == "refused":
+            await peer.expect(0x10)
+            peer.send(0x20, b"\0\x86", said)
+        else:
+            await peer.welcome()
+            peer.send(0xE0, b"\x98", said)
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        credentials = {"username": "u", "password": b"hunter2"}
+        error = await (refusal(port, **credentials) if how == "refused" else ended(await dial(port, **credentials)))
+    assert "'no user with ***'" in str(error)

@@ -84,6 +84,11 @@ def test_a_reading_of_nulls_is_a_reading(run: Any) -> None:
     assert run("json-lines", "--text", '{"t":null}').code == 0
 
 
+def test_lines_of_other_columns(run: Any) -> None:
+    error = run("csv-lines", "--text", "1,2,3,4\n").error
+    assert error.endswith("(4 values in a line of 3 columns; the source's `columns` must name each, in order)")
+
+
 def test_text_that_is_not_utf8(run: Any) -> None:
     assert run("json-lines", "--text", '{"t":"\udcff"}').error.startswith("json-lines: 1 refused: utf-8 (")
 
@@ -110,6 +115,7 @@ def test_folder(run: Any, tmp_path: Path) -> None:
         (["nova-sds11", "--hex", "00"], "profile 'nova-sds11' is not known; did you mean 'nova-sds011'?"),
         (["nova-sds011", "--hex", "0g"], "--hex: '0g' is not hex: write two digits a byte, such as \"aa c0\""),
         (["nova-sds011", "--file", "/missing"], "--file /missing: No such file or directory"),
+        (["nova-sds011", "--file", "/dev/zero"], "--file /dev/zero: holds more than 16 MiB; cut out a part"),
         (["nova-sds011", "--file", "/"], "--file /: Is a directory"),
         (["nova-sds011", "--hex", "00", "--folder", "/missing"], "--folder /missing: is not a folder"),
     ],

@@ -117,6 +117,27 @@ def test_which_profile_fits_a_line(device: Device) -> None:
     assert suggestion == "  nova-sds011: 3 frames, 3 readings, 0 refused, 1 bytes skipped\n"
 
 
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [(b"21.5,40\r\n", '["c0", "c1"]'), (b"21.5,40,ok,3\r\n", '["c0", "c1", "c2", "c3"]')],
+)
+def test_lines_of_values_want_their_columns_named(device: Device, line: bytes, columns: str) -> None:
+    sniff = Sniff(device.port, "--seconds", "2")
+    device.wait_opened()
+    device.write(line * 5)
+    _, out, _ = sniff.end()
+    suggestion = out.partition("Profiles that fit, the likeliest first:\n")[2]
+    assert f"csv-lines: 0 frames, 0 readings, 5 refused; with columns = {columns}, by names of" in suggestion
+
+
+def test_no_profile_fits_prose(device: Device) -> None:
+    sniff = Sniff(device.port, "--seconds", "2")
+    device.wait_opened()
+    device.write(b"Hello, world\r\nbooting\r\n" * 5)
+    _, out, _ = sniff.end()
+    assert "No profile fits." in out
+
+
 def test_no_profile_fits_noise(device: Device) -> None:
     sniff = Sniff(device.port, "--baudrate", "4800")
     device.wait_opened()
@@ -140,6 +161,7 @@ def test_an_unplugged_line(device: Device) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (["http://localhost:1883"], 2, "not a broker's URL: write mqtt://, mqtts://, ws://, wss:// before the host"),
         (["/dev/no-such-port"], 1, "/dev/no-such-port: no such port"),
         ([f"mqtt://127.0.0.1:{free_port()}/#"], 1, "refused"),
         (["mqtt://h/a+"], 2, "'a+' is no topic filter"),

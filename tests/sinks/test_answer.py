@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.mask import Mask
 from collector.sinks.answer import MOST_WORDS, Answer, outcome, retry_after, words
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
@@ -38,6 +39,10 @@ def test_every_status_has_its_verdict(verdict: str, statuses: list[int]) -> None
     ("body", "content_type"),
     [
         (b"<html>", "text/plain"),
+        (b"\xef\xbb\xbf\r\n<html>", "text/plain"),
+        (b"<!-- welcome --><html>", "text/plain"),
+        (b'<?xml version="1.0"?><html>', "text/plain"),
+        (b"<meta http-equiv=refresh content=0>", "application/json"),
         (b"\r\n <!DOCTYPE HTML PUBLIC", ""),
         (b"welcome", "text/html; charset=utf-8"),
         (b"", "application/xhtml+xml"),
@@ -48,7 +53,7 @@ def test_a_captive_portal_takes_nothing(body: bytes, content_type: str) -> None:
     assert (verdict, "web page" in reason) == ("retry", True)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"ok", b'{"note":"<html>"}'])
+@pytest.mark.parametrize("body", [b"", b"{}", b"ok", b"OK <3", b"\xef\xbb\xbf{}", b'{"note":"<html>"}'])
 def test_what_an_ingest_may_say(body: bytes) -> None:
     assert said(200, body, Content_Type="application/json") == ("settled", "", 0.0)
 
@@ -82,7 +87,8 @@ def test_a_redirect_names_where_it_leads_and_no_more(location: str, named: str) 
         ("Fri, 15 Jan 2027 07:00:00 GMT", "", 0.0),
         ("Thu, 01 Jan 1970 00:01:00 GMT", "Thu, 01 Jan 1970 00:00:30 GMT", 30.0),
         ("9999999999", "", 9999999999.0),
-        ("99999999999999999999", "", 0.0),
+        ("99999999999", "", 1e10),
+        ("9" * 4000, "", 1e10),
         ("-5", "", 0.0),
         ("1.5", "", 0.0),
         ("inf", "", 0.0),
@@ -130,3 +136,14 @@ def test_the_servers_words_are_kept() -> None:
         f'422 {HTTPStatus.UNPROCESSABLE_ENTITY.phrase}: {{"error": " [31mn is no number"}}'
     )
     assert said(400, b"x" * 10_000)[1] == "400 Bad Request: " + "x" * 200
+
+
+@pytest.mark.parametrize("body", [b"no such token: hunter2", b" " * 1590 + b"hunter2", b"x" * 195 + b"hunter2"])
+def test_a_secret_that_the_server_repeats_is_masked_also_where_its_words_are_cut(body: bytes) -> None:
+    result = outcome(Answer(401, {}, body, True), NOW, Mask(["hunter2"]))
+    assert "hun" not in result.reason and "*" in result.reason
+
+
+def test_a_secret_in_a_redirect_is_masked() -> None:
+    result = outcome(Answer(302, {"Location": "https://hunter2.example/"}, b"", True), NOW, Mask(["hunter2"]))
+    assert "redirects to ***.example;" in result.reason

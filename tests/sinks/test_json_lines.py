@@ -29,9 +29,13 @@ def lines(*seqs: int, epoch: str = E1, size: int = 0) -> list[Line]:
     return [line(seq, epoch, size) for seq in seqs]
 
 
-def made(path: Path, *, max_bytes: int = 1 << 20, max_age: float | None = None, keep: int = 3) -> JsonLines:
+def made(
+    path: Path, *, max_bytes: int = 1 << 20, max_age: float | None = None, keep: int = 3, wall: float = 0.0
+) -> JsonLines:
     clock = HandClock()
-    file = JsonLines(path, COLLECTOR, max_bytes=max_bytes, max_age=max_age, keep=keep, now=clock.monotonic)
+    file = JsonLines(
+        path, COLLECTOR, max_bytes=max_bytes, max_age=max_age, keep=keep, now=clock.monotonic, wall=lambda: wall
+    )
     file.clock = clock  # type: ignore[attr-defined]
     file.open()
     return file
@@ -67,7 +71,7 @@ def test_what_stands_there_is_skipped_after_a_restart(path: Path) -> None:
     assert seqs(path) == [1, 2, 3, 1, 2, 4, 3]
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"id":"box/00', line(4).text[:-1]])
+@pytest.mark.parametrize("torn", [b"{", b'{"id":"box/00', line(4).text[:-1], bytes(9), bytes(3 << 20)])
 def test_a_torn_last_line_is_trimmed_and_comes_again(path: Path, torn: bytes) -> None:
     path.write_bytes(b"".join(each.text for each in lines(1, 2, 3)) + torn)
     file = made(path)
@@ -75,7 +79,7 @@ def test_a_torn_last_line_is_trimmed_and_comes_again(path: Path, torn: bytes) ->
     assert seqs(path) == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("torn", [b"{", line(1).text[:-1], b""])
+@pytest.mark.parametrize("torn", [b"{", line(1).text[:-1], b"", bytes(100), bytes(3 << 20), b"{" + bytes(100)])
 def test_nothing_but_a_torn_line(path: Path, torn: bytes) -> None:
     path.write_bytes(torn)
     made(path).append(E1, lines(1))
@@ -109,6 +113,68 @@ def test_the_file_is_rotated_by_its_age(path: Path) -> None:
     clock.now += 1
     file.append(E1, lines(3))
     assert (seqs(path), seqs(path.with_name("readings.jsonl.1"))) == ([3], [1, 2])
+
+
+def timed(path: Path, time: str) -> Line:
+    """The only line of the file, with the reading's time."""
+    text = line(1).text.replace(b'"x"', b'"time":"%b","x"' % time.encode())
+    path.write_bytes(text)
+    return Line(1, text)
+
+
+NOON = 1_800_014_400.0  # 2027-01-15T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("time", "rotated"),
+    [
+        ("2027-01-15T11:00:00Z", True),
+        ("2027-01-15T10:59:59.123456Z", True),
+        ("2027-01-15T11:00:01Z", False),
+        ("2027-01-15T13:00:00Z", False),
+        ("soon", False),
+    ],
+    ids=["an hour old", "older", "younger", "the clock was set back", "no time"],
+)
+def test_the_age_counts_from_the_first_line_also_after_a_restart(path: Path, time: str, rotated: bool) -> None:
+    timed(path, time)
+    made(path, max_age=3600.0, wall=NOON).append(E1, lines(2))
+    assert path.with_name("readings.jsonl.1").exists() == rotated
+
+
+def test_the_rest_of_the_age_passes_by_the_monotonic_clock(path: Path) -> None:
+    timed(path, "2027-01-15T11:30:00Z")
+    file = made(path, max_age=3600.0, wall=NOON)
+    clock: HandClock = file.clock  # type: ignore[attr-defined]
+    clock.now += 1799
+    file.append(E1, lines(2))
+    clock.now += 1
+    file.append(E1, lines(3))
+    assert seqs(path) == [3]
+
+
+def test_a_device_in_the_past_has_the_file_rotated_once_and_not_at_every_start(path: Path) -> None:
+    before = path.with_name("readings.jsonl.1")
+    before.write_bytes(line(7).text)
+    os.utime(before, (NOON - 60, NOON - 60))
+    timed(path, "1970-01-01T00:00:09Z")
+    made(path, max_age=3600.0, wall=NOON).append(E2, lines(2, epoch=E2))
+    assert seqs(path) == [1, 2]
+
+
+def test_a_smaller_keep_deletes_what_is_too_much_and_nothing_else(path: Path) -> None:
+    file = made(path, max_bytes=200, keep=5)
+    for seq in range(1, 8):
+        file.append(E1, lines(seq, size=100))
+    path.with_name("readings.jsonl.3").unlink()
+    for name in ("readings.jsonl.20261123", "readings.jsonl.gz"):
+        path.with_name(name).touch()
+    again = made(path, max_bytes=200, keep=2)
+    again.append(E1, lines(8, size=100))
+    assert {each.name for each in path.parent.iterdir()} == {
+        *("readings.jsonl", "readings.jsonl.1", "readings.jsonl.2", "readings.jsonl.20261123", "readings.jsonl.gz")
+    }
+    assert [seqs(path.with_name(f"readings.jsonl{n}")) for n in ("", ".1", ".2")] == [[8], [7], [6]]
 
 
 def test_a_rotation_cut_short_pushes_nothing_out(path: Path) -> None:
@@ -187,7 +253,7 @@ def test_a_file_taken_away_is_begun_anew(path: Path, how: str) -> None:
 
 
 def test_a_file_that_is_not_ours_is_left_alone(path: Path) -> None:
-    for content in (b"SQLite format 3\0", b"some notes", b'{"id":"' + bytes(3 << 20)):
+    for content in (b"SQLite format 3\0", b"some notes", b"\0\0notes", b'{"id":"' + b"x" * (3 << 20)):
         path.write_bytes(content)
         with pytest.raises(OSError, match="something else than readings; name another file"):
             made(path)

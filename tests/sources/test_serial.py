@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import termios
 import tty
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -312,9 +313,25 @@ def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("port", ["/dev/null", "/dev"])
 def test_what_is_no_terminal(port: str) -> None:
     before = open_descriptors()
-    with pytest.raises(SourceError, match=f"{port}: not a serial port"):
+    with pytest.raises(SourceError, match=f"^{port}: not a serial port; name another. Ports here: [^()]*$"):
         open_port(port, SETTINGS)
     assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("caught", [None, termios.error(errno.EIO, "Input/output error")])
+def test_a_port_that_fails_is_named_once(monkeypatch: pytest.MonkeyPatch, caught: termios.error | None) -> None:
+    def refuse(*arguments: object, **settings: object) -> None:
+        if caught is None:
+            raise serial.SerialException(errno.EIO, "could not open port /dev/ttyUSB0: [Errno 5] Input/output error")
+        try:
+            raise caught
+        except termios.error as error:
+            raise serial.SerialException(f"Could not configure port: {error}")  # noqa: B904
+
+    monkeypatch.setattr(serial, "Serial", refuse)
+    with pytest.raises(SourceError) as refusal:
+        open_port("/dev/ttyUSB0", SETTINGS)
+    assert str(refusal.value) == "/dev/ttyUSB0: Input/output error; unplug it and plug it in again"
 
 
 def test_errors_are_one_line(line: Line) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from collector.log import events
+from collector.log.rate import RateLimit
 from collector.status.app import StatusApp
 from collector.status.report import Check, Report
 from tests.status.reports import busy_report
@@ -141,6 +143,41 @@ class TestToken:
         assert (await ask(self.app, "/livez"))[0] == 200
         assert (await ask(self.app, "/readyz?verbose"))[2] == b"readyz check passed\n"
         assert b"[+]spool ok" in (await ask(self.app, "/readyz?verbose", authorization="Bearer s3cret"))[2]
+
+
+def no_report() -> Report:
+    raise RuntimeError("a bug")
+
+
+def half_a_report() -> Report:
+    report = busy_report()
+    report.sources["air"].readings = None  # type: ignore[assignment]
+    report.sinks["cloud"] = None  # type: ignore[assignment]
+    return report
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/status", "/metrics"])
+async def test_a_fault_of_our_own_is_answered_and_logged(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    status, _, body = await ask(StatusApp(no_report), path)
+    assert (status, body) == (500, b'{"error":"internal error; the collector\'s log says more"}\n')
+    [record] = caplog.records
+    assert record.__dict__["event"] is events.INTERNAL_ERROR
+    assert record.getMessage() == f"status: internal error at {path}; please report it"
+    assert record.exc_info is not None and str(record.exc_info[1]) == "a bug"
+
+
+@pytest.mark.parametrize("path", ["/status", "/metrics"])
+async def test_half_an_answer_is_none(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert (await ask(StatusApp(half_a_report), path))[0] == 500
+    assert [record.__dict__["event"] for record in caplog.records] == [events.INTERNAL_ERROR]
+
+
+async def test_scrapes_that_fail_flood_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    app = StatusApp(no_report)
+    for _ in range(100):
+        assert (await ask(app, "/metrics"))[0] == 500
+    limit = RateLimit(lambda: 0.0)
+    assert sum(limit.admit(record) is not None for record in caplog.records) == 10
 
 
 async def test_it_speaks_http_only() -> None:

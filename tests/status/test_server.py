@@ -15,6 +15,7 @@ import uvloop
 from collector.errors import CollectorError
 from collector.status import server
 from collector.status.app import StatusApp
+from collector.status.report import Report
 from collector.status.server import CONNECTIONS, serve
 from tests.status.reports import busy_report
 
@@ -44,8 +45,8 @@ async def connect(listen: str) -> Streams:
 
 
 @contextlib.asynccontextmanager
-async def serving(listen: str) -> AsyncIterator["asyncio.Task[None]"]:
-    task = asyncio.create_task(serve(listen, StatusApp(busy_report)))
+async def serving(listen: str, report: Callable[[], Report] = busy_report) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(serve(listen, StatusApp(report)))
     async with asyncio.timeout(5):
         while not task.done():
             with contextlib.suppress(OSError):
@@ -115,6 +116,17 @@ async def test_head_has_no_body(path: str) -> None:
         answer = await get(listen, path, method="HEAD")
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_a_fault_of_our_own_is_an_answer() -> None:
+    def no_report() -> Report:
+        raise RuntimeError("a bug")
+
+    listen = f"127.0.0.1:{free_port()}"
+    async with serving(listen, no_report):
+        for path in ("/livez", "/status", "/metrics"):
+            answer = await get(listen, path)
+            assert answer.startswith(b"HTTP/1.1 500 ") and b'{"error":"internal error; ' in answer
 
 
 async def test_a_body_is_ignored() -> None:

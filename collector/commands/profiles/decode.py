@@ -14,6 +14,9 @@ from collector.profiles.decode import Decoding, decode
 from collector.profiles.table import Hex
 from collector.reading import Decoded
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of a file, which may be a device without end."""
+
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
@@ -64,9 +67,13 @@ def _captured(arguments: argparse.Namespace) -> bytes:
         return os.fsencode(arguments.text)  # the bytes as they stood on the command line, also where not UTF-8
     file: Path = arguments.file
     try:
-        return file.read_bytes()
+        with file.open("rb") as captured:
+            data = captured.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigurationError([f"--file {file}: {error.strerror}"]) from None
+    if len(data) > MOST_BYTES:
+        raise ConfigurationError([f"--file {file}: holds more than {MOST_BYTES >> 20} MiB; cut out a part"])
+    return data
 
 
 def _trouble(decoding: Decoding) -> str:

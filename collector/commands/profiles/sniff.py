@@ -46,6 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
             from collector.commands.profiles.sniff_broker import listen
 
             return listen(arguments, folders, profile)
+        if "://" in arguments.where:
+            raise ConfigurationError(
+                [f"not a broker's URL: write {', '.join(BROKERS)} before the host, or name a port"]
+            )
         from collector.commands.profiles.sniff_line import listen
 
         return listen(arguments, folders, profile)

@@ -1,9 +1,7 @@
 """Frames of a fixed length between a start and an end marker.
 
-Markers also turn up inside payloads and in garbage, so a start alone proves nothing: the end and the checksum
-must bear it out. Both right: a frame. One of them wrong: a complete frame, refused with that reason. Both
-wrong: no frame at all. Whatever is not accepted is searched again from its second byte, so that a false start
-never takes the good frame behind it along.
+The end and the checksum must bear a start out. Both right: a frame. One of them wrong: a complete frame, refused
+with that reason. Both wrong: no frame at all.
 """
 
 import re
@@ -12,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from collector.profiles.framing.framer import INCOMPLETE, Framer
+from collector.profiles.framing.framer import Framer, ScanningFramer
 from collector.profiles.table import Hex, Table
 
 Length = Annotated[int, msgspec.Meta(ge=1, le=4096)]
@@ -62,68 +60,41 @@ class FixedFraming(Envelope, frozen=True, kw_only=True, tag="fixed"):
 
 
 class _Kind(NamedTuple):
+    start: bytes
     length: int
     end: bytes
     wanted: bool
 
 
-class FixedFramer(Framer):
+class FixedFramer(ScanningFramer):
     def __init__(self, framing: FixedFraming, verify: Callable[[bytes], bool] | None) -> None:
         super().__init__()
         envelopes: list[Envelope] = [framing, *framing.ignore]
-        self._kinds = [_Kind(one.length, bytes(one.end), one is framing) for one in envelopes]
+        self._kinds = [_Kind(bytes(one.start), one.length, bytes(one.end), one is framing) for one in envelopes]
         self._verify = verify
         # Group n finds the start of kind n; without a group it is a start cut off by the end of the data.
         whole = (b"(" + re.escape(one.start) + b")" for one in envelopes)
         cut = {one.start[:n] for one in envelopes for n in range(1, len(one.start))}
         cut_off = (re.escape(part) + rb"\Z" for part in sorted(cut, key=len, reverse=True))
         self._search = re.compile(b"|".join([*whole, *cut_off])).search
-        self._rest = b""
-        """A start whose frame is not complete yet: shorter than the longest kind."""
 
-    def feed(self, data: bytes) -> list[bytes]:
-        return self._cut(self._rest + data if self._rest else data)
+    def _find(self, data: bytes, at: int) -> tuple[int, int | None]:
+        found = self._search(data, at)
+        if found is None:
+            return len(data), None
+        return found.start(), self._kinds[found.lastindex - 1].length if found.lastindex is not None else None
 
-    def end(self) -> list[bytes]:
-        frames: list[bytes] = []
-        if self._rest:
-            self.refused[INCOMPLETE] += 1
-        while self._rest:  # the start that waits may have been a false one, with good frames behind it
-            self.garbage_bytes += 1
-            frames += self._cut(self._rest[1:])
-        return frames
-
-    def _cut(self, data: bytes) -> list[bytes]:
-        frames = []
-        search, kinds, verify = self._search, self._kinds, self._verify
-        at, size = 0, len(data)
-        while found := search(data, at):
-            begin = found.start()
-            self.garbage_bytes += begin - at
-            at = begin
-            if found.lastindex is None:
-                break
-            length, end, wanted = kinds[found.lastindex - 1]
-            if begin + length > size:
-                break
-            frame = data[begin : begin + length]
-            ended = frame.endswith(end)
-            summed = verify is None or verify(frame)
-            if ended and summed:
-                at = begin + length
-                if wanted:
-                    frames.append(frame)
-                else:
-                    self.ignored += 1
-                continue
-            if wanted and ended:
-                self.refused["checksum"] += 1
-            elif wanted and summed and verify is not None:
-                self.refused["end"] += 1
-            self.garbage_bytes += 1
-            at = begin + 1
-        else:
-            self.garbage_bytes += size - at
-            at = size
-        self._rest = data[at:]
-        return frames
+    def _accept(self, frame: bytes, accepted: list[bytes]) -> bool:
+        kind = next(kind for kind in self._kinds if frame.startswith(kind.start))
+        ended = frame.endswith(kind.end)
+        summed = self._verify is None or self._verify(frame)
+        if ended and summed:
+            if kind.wanted:
+                accepted.append(frame)
+            else:
+                self.ignored += 1
+        elif kind.wanted and ended:
+            self.refused["checksum"] += 1
+        elif kind.wanted and summed and self._verify is not None:
+            self.refused["end"] += 1
+        return ended and summed

@@ -1,9 +1,7 @@
 """Frames that say how long they are, after a start marker.
 
-The start turns up in payloads and in garbage as well, and a length read there says anything. So the length must be
-one the profile knows and the checksum must bear it out. Both right: a frame. One of them wrong: a complete frame,
-refused with that reason. Both wrong: no frame at all. Whatever is not accepted is searched again from its second
-byte, so that a false start never takes the good frame behind it along.
+A length read behind a false start says anything. So it must be one the profile knows and the checksum must bear it
+out. Both right: a frame. One of them wrong: a complete frame, refused with that reason. Both wrong: no frame at all.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from collector.profiles.framing.framer import INCOMPLETE, Framer
+from collector.profiles.framing.framer import Framer, ScanningFramer
 from collector.profiles.payload.numbers import Number
 from collector.profiles.table import Hex, Table
 
@@ -69,7 +67,7 @@ class LengthFieldFraming(Table, frozen=True, kw_only=True, tag="length-field"):
         return None if said == len(frame) and (not self.lengths or said in self.lengths) else "length"
 
 
-class LengthFieldFramer(Framer):
+class LengthFieldFramer(ScanningFramer):
     def __init__(self, framing: LengthFieldFraming, verify: Callable[[bytes], bool] | None) -> None:
         super().__init__()
         self._start = bytes(framing.start)
@@ -80,60 +78,31 @@ class LengthFieldFramer(Framer):
         self._lengths = frozenset(framing.lengths)
         self._ignore = frozenset(framing.ignore)
         self._verify = verify
-        self._rest = b""
-        """A start whose frame is not complete yet: shorter than max_length, or than the header if that is longer."""
 
-    def feed(self, data: bytes) -> list[bytes]:
-        return self._cut(self._rest + data if self._rest else data)
+    def _find(self, data: bytes, at: int) -> tuple[int, int | None]:
+        begin = self._next_start(data, at)
+        if begin + self._header > len(data):
+            return begin, None
+        length = self._said(data[begin : begin + self._header]) + self._add
+        return begin, length if self._header <= length <= self._max_length else 0
 
-    def end(self) -> list[bytes]:
-        frames: list[bytes] = []
-        if self._rest:
-            self.refused[INCOMPLETE] += 1
-        while self._rest:  # the start that waits may have been a false one, with good frames behind it
-            self.garbage_bytes += 1
-            frames += self._cut(self._rest[1:])
-        return frames
-
-    def _cut(self, data: bytes) -> list[bytes]:
-        frames = []
-        at, size = 0, len(data)
-        while at < size:
-            begin = self._find(data, at)
-            self.garbage_bytes += begin - at
-            at = begin
-            if begin + self._header > size:
-                break
-            length = self._said(data[begin : begin + self._header]) + self._add
-            if self._header <= length <= self._max_length:
-                if begin + length > size:
-                    break
-                frame = data[begin : begin + length]
-                if self._accept(frame):
-                    if length not in self._ignore:
-                        frames.append(frame)
-                    at = begin + length
-                    continue
-            self.garbage_bytes += 1
-            at = begin + 1
-        self._rest = data[at:]
-        return frames
-
-    def _accept(self, frame: bytes) -> bool:
+    def _accept(self, frame: bytes, accepted: list[bytes]) -> bool:
         length = len(frame)
         known = not self._lengths or length in self._lengths
         summed = self._verify is None or self._verify(frame)
         if length in self._ignore and summed:
             self.ignored += 1
             return True
-        if known and not summed:
+        if known and summed:
+            accepted.append(frame)
+        elif known:
             self.refused["checksum"] += 1
-        elif summed and not known and self._verify is not None:
+        elif summed and self._verify is not None:
             self.refused["length"] += 1
         return known and summed
 
-    def _find(self, data: bytes, at: int) -> int:
-        """Where the next start begins, also one that the end of the data cuts off."""
+    def _next_start(self, data: bytes, at: int) -> int:
+        """Also one that the end of the data cuts off; without any, the end."""
         found = data.find(self._start, at)
         if found >= 0:
             return found

@@ -77,7 +77,8 @@ class CsvPayload(OpenPayload, frozen=True, kw_only=True, tag="csv"):
             if words == names:
                 return []
             if names and len(words) != len(names):
-                raise FrameError("columns", f"{len(words)} values in a line of {len(names)} columns")
+                fault = f"{len(words)} values in a line of {len(names)} columns"
+                raise FrameError("columns", f"{fault}; the source's `columns` must name each, in order")
             if len(words) > MAX_FIELDS:
                 raise FrameError("too large", f"more than {MAX_FIELDS} values in a line")
             values = [literal.value(word) if word else None for word in words]

@@ -1,7 +1,6 @@
 """Delimited frames: any split gives the same, and what is held is bounded."""
 
 import tracemalloc
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,10 +9,7 @@ from hypothesis import strategies as st
 from collector.profiles.checksum import Checksum
 from collector.profiles.framing.delimiter import DelimiterFraming
 
-
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in pairwise(places)]
+from .streams import split
 
 
 def test_lines() -> None:

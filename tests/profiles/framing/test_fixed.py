@@ -1,8 +1,5 @@
 """Fixed frames: any split gives the same, and garbage costs at most one good frame a burst."""
 
-from itertools import pairwise
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +7,8 @@ from collector.profiles.checksum import Checksum
 from collector.profiles.framing.fixed import Envelope, FixedFraming
 from collector.profiles.framing.framer import INCOMPLETE, Framer
 from collector.profiles.table import Hex
+
+from .streams import counts, split
 
 DATA, REPLY, END = b"\xaa\xc0", b"\xaa\xc5", b"\xab"
 FRAMING = FixedFraming(
@@ -36,22 +35,13 @@ shards = st.one_of(
 garbage = st.lists(shards, max_size=4).map(b"".join)
 
 
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in pairwise(places)]
-
-
-def state(framer: Framer) -> tuple[Any, ...]:
-    return framer.refused, framer.ignored, framer.garbage_bytes
-
-
 @given(st.lists(bodies.map(frame) | garbage, max_size=12).map(b"".join), st.lists(st.integers(0, 2000)))
 def test_any_split_gives_the_same(stream: bytes, cuts: list[int]) -> None:
     whole, pieces = framer(), framer()
     expected = whole.feed(stream) + whole.end()
     got = [one for piece in split(stream, cuts) for one in pieces.feed(piece)] + pieces.end()
     assert got == expected
-    assert state(pieces) == state(whole)
+    assert counts(pieces) == counts(whole)
     assert all(len(one) == 10 and VERIFY(one) for one in got)
     assert len(stream) == 10 * (len(got) + whole.ignored) + whole.garbage_bytes, "every byte is accounted for"
 
@@ -69,13 +59,13 @@ def test_a_burst_of_garbage_costs_at_most_one_good_frame(bursts: list[tuple[byte
 def test_good_frames_without_garbage_are_all_there_at_once() -> None:
     fixed = framer()
     assert fixed.feed(GOOD * 1000) == [GOOD] * 1000
-    assert state(fixed) == ({}, 0, 0)
+    assert counts(fixed) == ({}, 0, 0)
 
 
 def test_false_start_right_before_a_frame_costs_nothing() -> None:
     fixed = framer()
     assert fixed.feed(DATA + DATA + b"\xaa" + GOOD) == [GOOD]
-    assert state(fixed) == ({}, 0, 5)
+    assert counts(fixed) == ({}, 0, 5)
 
 
 def test_a_lost_byte_costs_the_frame_it_was_lost_from() -> None:
@@ -96,7 +86,7 @@ def test_replies_to_commands_are_told_apart() -> None:
     fixed = framer()
     reply = frame(bytes.fromhex("02010100a160"), REPLY)
     assert fixed.feed(reply + GOOD + reply[:8] + b"\x00" + END + GOOD) == [GOOD, GOOD]
-    assert state(fixed) == ({}, 1, 10), "a damaged reply is noise, not a complaint"
+    assert counts(fixed) == ({}, 1, 10), "a damaged reply is noise, not a complaint"
 
 
 def test_the_end_of_the_input_gives_up_a_start_that_waits() -> None:

@@ -1,17 +1,17 @@
 """Frames that say their length: any split gives the same, garbage costs nothing whole, memory is bounded."""
 
 import tracemalloc
-from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.profiles.checksum import Checksum
-from collector.profiles.framing.framer import INCOMPLETE, Framer
+from collector.profiles.framing.framer import INCOMPLETE
 from collector.profiles.framing.length_field import LengthField, LengthFieldFraming
 from collector.profiles.table import Hex
+
+from .streams import counts, split
 
 START = b"BM"
 SIZE = LengthField(at=2, type="u16be", add=4)
@@ -39,15 +39,6 @@ shards = st.one_of(
 garbage = st.lists(shards, max_size=4).map(b"".join)
 
 
-def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in pairwise(places)]
-
-
-def state(framer: Framer) -> tuple[Any, ...]:
-    return framer.refused, framer.ignored, framer.garbage_bytes
-
-
 @given(st.lists(bodies.map(frame) | garbage, max_size=12).map(b"".join), st.lists(st.integers(0, 2000)))
 def test_any_split_gives_the_same(stream: bytes, cuts: list[int]) -> None:
     for framing in (FRAMING, ANY):
@@ -58,7 +49,7 @@ def test_any_split_gives_the_same(stream: bytes, cuts: list[int]) -> None:
             got += pieces.feed(piece)
             assert len(pieces._rest) < framing.max_length  # type: ignore[attr-defined]
         assert got + pieces.end() == expected
-        assert state(pieces) == state(whole)
+        assert counts(pieces) == counts(whole)
         assert all(framing.refusal(one) is None and VERIFY(one) for one in expected)
         accounted = sum(map(len, expected)) + 8 * whole.ignored + whole.garbage_bytes
         assert len(stream) == accounted, "every byte is accounted for"
@@ -76,7 +67,7 @@ def test_a_burst_of_garbage_costs_at_most_one_good_frame(bursts: list[tuple[byte
 def test_several_lengths_on_one_line() -> None:
     framer = FRAMING.framer(VERIFY)
     assert framer.feed(GOOD + LONG + REPLY + GOOD) == [GOOD, LONG, GOOD]
-    assert state(framer) == ({}, 1, 0)
+    assert counts(framer) == ({}, 1, 0)
 
 
 def test_which_witness_failed() -> None:
@@ -100,7 +91,7 @@ def test_the_end_of_the_input_gives_up_a_start_that_waits() -> None:
     framer = ANY.framer(VERIFY)
     assert framer.feed(START + b"\x00\x14" + GOOD) == []
     assert framer.end() == [GOOD]
-    assert state(framer) == ({INCOMPLETE: 1}, 0, 4)
+    assert counts(framer) == ({INCOMPLETE: 1}, 0, 4)
 
 
 def test_without_a_checksum_start_and_length_are_believed() -> None:
