@@ -5,6 +5,7 @@ journal can hold them piece by piece; `decode` puts the array header back in fro
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -43,8 +44,18 @@ class Segment(msgspec.Struct, frozen=True):
     def last_seq(self) -> int:
         return self.first_seq + self.count - 1
 
+    def only(self, at: int) -> "Segment":
+        """The reading at position `at` as a segment of its own, under its identity."""
+        return msgspec.structs.replace(self, first_seq=self.first_seq + at, count=1, body=encode([self.readings()[at]]))
+
     def readings(self) -> list[Reading]:
         return _decode_recent(self.body, self.count)
+
+
+def join(pieces: Sequence[Segment]) -> Segment:
+    """One segment of pieces that go on each where the one before ends."""
+    body = b"".join(piece.body for piece in pieces)
+    return msgspec.structs.replace(pieces[0], count=sum(piece.count for piece in pieces), body=body)
 
 
 @functools.lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from collector.status.report import Report, SinkReport, SourceReport
+from collector.status.report import NOT_CONFIGURED, Report, SinkReport, SourceReport
 
 _NEARLY_FULL = 0.9
 
@@ -124,13 +124,19 @@ def _about_sink(name: str, sink: SinkReport) -> Iterator[str]:
         )
     elif sink.state == "waiting":
         yield f"sink {name} is not reached, its readings wait: {sink.last_error or 'no reason known'}"
-    if sink.ledger.dropped:
-        yield (
-            f"sink {name} lost readings by policy ({counts(sink.ledger.dropped)}): "
-            "raise spool.max_bytes, or mend the sink sooner"
-        )
+    lost = {reason: count for reason, count in sink.ledger.dropped.items() if reason != "departed"}
+    if lost:
+        yield f"sink {name} lost readings by policy ({counts(lost)}): raise spool.max_bytes, or mend the sink sooner"
     if sink.ledger.dead:
-        yield f"sink {name} will never take {sink.ledger.dead:,} readings: see the table dead of spool.sqlite3"
+        yield (
+            f"sink {name} refused {sink.ledger.dead:,} readings for good: "
+            f"edge-collector spool dead --sink {name} says why, and how to send them again"
+        )
+    if sink.state == NOT_CONFIGURED:
+        yield (
+            f"sink {name} left the configuration: put it back, or give up what is kept for it: "
+            f"edge-collector spool forget {name}"
+        )
     if sink.ledger.remainder:
         yield f"the books of sink {name} do not balance: this is a bug; send edge-collector support-bundle"
 

@@ -17,11 +17,14 @@ import msgspec
 from collector.clock import Regime
 from collector.errors import SpoolError
 from collector.segment import Segment
-from collector.spool.state import DeadLetter
+from collector.spool.state import DeadLetter, LetterKey
 
 APPLICATION_ID = 0x45434F4C
 SCHEMA_VERSION = 1
 _ZLIB = 1
+
+SWEPT = 256
+"""Finished segments deleted in one transaction: what it reads and writes stays small, however many are finished."""
 
 _PRAGMAS = """
 PRAGMA page_size = 4096;
@@ -47,6 +50,10 @@ FROM segment WHERE id > ? ORDER BY id LIMIT ?
 """
 
 
+_SWEEP = f"DELETE FROM segment WHERE id IN (SELECT id FROM segment WHERE id <= ? ORDER BY id LIMIT {SWEPT})"
+_LETTER = "SELECT id, sink, epoch, seq, reason, reading FROM dead"
+
+
 class Row(msgspec.Struct, frozen=True):
     """A stored segment; `segment` is None where its bytes do not match their checksum."""
 
@@ -64,6 +71,9 @@ class Database:
         self._turn = asyncio.Lock()
         self.bytes = 0
         """Pages in use, in bytes, as of the last commit."""
+        self.unswept = False
+        """Whether segments that the last commit knew to be finished are left to delete."""
+        self._floor = 0
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
@@ -90,8 +100,18 @@ class Database:
             row = await (await connection.execute("SELECT body FROM state")).fetchone()
         return bytes(row[0]) if row else None
 
-    async def commit(self, segments: Sequence[Segment], dead: Sequence[DeadLetter], floor: int, state: bytes) -> None:
-        """All of it on disk, fsynced, on return: new segments in, those up to `floor` out, the state beside them."""
+    async def commit(
+        self,
+        segments: Sequence[Segment],
+        dead: Sequence[DeadLetter],
+        buried: Sequence[LetterKey],
+        floor: int,
+        state: bytes,
+    ) -> None:
+        """All of it on disk, fsynced, on return: segments and dead letters in, buried ones out, the state beside them.
+
+        Of the segments up to `floor` the first `SWEPT` go with it, the rest by `sweep`.
+        """
         rows = [
             (s.id, s.epoch, s.first_seq, s.count, *s.regime[:2], s.regime.synchronised, _ZLIB, s.body) for s in segments
         ]
@@ -100,7 +120,8 @@ class Database:
             await connection.execute("BEGIN IMMEDIATE")
             try:
                 await connection.executemany(_INSERT, rows)
-                await connection.execute("DELETE FROM segment WHERE id <= ?", (floor,))
+                swept = (await connection.execute(_SWEEP, (floor,))).rowcount
+                await connection.executemany("DELETE FROM dead WHERE sink = ? AND epoch = ? AND seq = ?", buried)
                 await connection.executemany(
                     "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)",
                     letters,
@@ -111,7 +132,33 @@ class Database:
                 if connection.in_transaction:
                     await connection.execute("ROLLBACK")
                 raise
+            self._floor, self.unswept = floor, swept == SWEPT
             await self._measure()
+
+    async def sweep(self) -> None:
+        """Deletes the next `SWEPT` segments that the last commit knew to be finished."""
+        async with self._using() as connection:
+            swept = (await connection.execute(_SWEEP, (self._floor,))).rowcount
+            self.unswept = swept == SWEPT
+            await self._measure()
+
+    async def letters(self, after: int, limit: int, sink: str | None = None) -> list[tuple[int, DeadLetter]]:
+        """The next dead letters, of one sink or of all, with a row id above `after`, in order, each with its row id."""
+        async with self._using() as connection:
+            rows = await connection.execute_fetchall(
+                f"{_LETTER} WHERE id > ?1 AND (?2 IS NULL OR sink = ?2) ORDER BY id LIMIT ?3", (after, sink, limit)
+            )
+        return [(row[0], DeadLetter(*row[1:])) for row in rows]
+
+    async def letter(self, key: LetterKey) -> DeadLetter | None:
+        async with self._using() as connection:
+            row = await (await connection.execute(f"{_LETTER} WHERE (sink, epoch, seq) = (?, ?, ?)", key)).fetchone()
+        return DeadLetter(*row[1:]) if row else None
+
+    async def last_letter(self) -> int:
+        """The highest row id of a dead letter."""
+        async with self._using():
+            return await self._value("SELECT ifnull(max(id), 0) FROM dead")
 
     async def read(self, after: int, limit: int) -> list[Row]:
         """The next stored segments with an id above `after`, in order."""

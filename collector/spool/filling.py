@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from collector.clock import Regime
 from collector.reading import Reading
-from collector.segment import Segment, encode
-from collector.spool.state import Chunk, Held
+from collector.segment import Segment, encode, join
+from collector.spool.state import Chunk, Held, Requeue
 
 SEAL_READINGS = 500
 SEAL_BYTES = 128 * 1024
@@ -71,7 +71,7 @@ class Filling:
     def taken(self) -> Held | None:
         """What was taken so far, in one piece; None if nothing was."""
         count = self.count - len(self._fresh)
-        return Held(self.id, self.first_seq, count, self.regime, b"".join(self._bodies)) if count else None
+        return Held(self.id, self.first_seq, count, self.regime, b"".join(self._bodies), self.epoch) if count else None
 
     def seal(self) -> Segment:
         """The segment; everything must have been taken."""
@@ -79,19 +79,17 @@ class Filling:
         return Segment(self.id, self.epoch, self.first_seq, self.count, self.regime, body)
 
 
-def assemble(chunks: Sequence[Chunk | Held], epoch: str) -> list[Segment]:
-    """The segments that journaled chunks make up."""
-    by_id: dict[int, list[Chunk | Held]] = {}
-    for chunk in chunks:
-        by_id.setdefault(chunk.id, []).append(chunk)
-    return [
-        Segment(
-            id,
-            epoch,
-            pieces[0].first_seq,
-            sum(piece.count for piece in pieces),
-            pieces[0].regime,
-            b"".join(piece.body for piece in pieces),
-        )
-        for id, pieces in sorted(by_id.items())
-    ]
+def assemble(records: Sequence[Chunk | Held | Requeue], epoch: str) -> list[Segment]:
+    """The segments that journaled records make up; chunks are of `epoch`, the others say theirs."""
+    by_id: dict[int, list[Segment]] = {}
+    for record in records:
+        for piece in _pieces(record, epoch):
+            by_id.setdefault(piece.id, []).append(piece)
+    return [join(pieces) for _, pieces in sorted(by_id.items())]
+
+
+def _pieces(record: Chunk | Held | Requeue, epoch: str) -> list[Segment]:
+    if isinstance(record, Requeue):
+        return record.segments
+    epoch = record.epoch if isinstance(record, Held) else epoch
+    return [Segment(record.id, epoch, record.first_seq, record.count, record.regime, record.body)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from collector.spool.state import Chunk, Held, Record, State, decode_record, decode_state, encode_record
+from collector.spool.state import Chunk, Held, Record, Requeue, State, decode_record, decode_state, encode_record
 
 MAGIC = b"edge-collector tail 1\n"
 _FRAME = struct.Struct("<II")
@@ -22,9 +22,9 @@ ROTATE_BYTES = 2 * 1024 * 1024
 
 
 class Replay:
-    """What a journal said: the state after its last record, and every chunk it holds, in order."""
+    """What a journal said: the state after its last record, and every record that holds readings, in order."""
 
-    def __init__(self, state: State, chunks: list[Chunk | Held]) -> None:
+    def __init__(self, state: State, chunks: list[Chunk | Held | Requeue]) -> None:
         self.state = state
         self.chunks = chunks
 
@@ -45,11 +45,11 @@ class Journal:
         files = sorted((file for file in files if file[0].spool_id == spool_id), key=lambda file: file[0].lsn)
         if not files:
             return None
-        chunks: list[Chunk | Held] = []
+        chunks: list[Chunk | Held | Requeue] = []
         for state, records in files:
             for record in records:
                 state.apply(record)
-                if isinstance(record, Chunk | Held):
+                if isinstance(record, Chunk | Held | Requeue):
                     chunks.append(record)
         return Replay(files[-1][0], chunks)
 

@@ -12,6 +12,8 @@ _ROW_BYTES = 100
 async def make_room(tail: Tail, database: Database, max_bytes: int) -> None:
     """Drops the oldest stored segments until what waits in memory, at its uncompressed size, would fit."""
     incoming = tail.bytes + (tail.filling.size if tail.filling is not None else 0)
+    while incoming and database.unswept and database.bytes + incoming > max_bytes:
+        await database.sweep()
     excess = database.bytes + incoming - max_bytes
     after = tail.state.floor
     while incoming and excess > 0:

@@ -8,7 +8,7 @@ from the database up to what is committed, from memory above.
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from collector.contracts import Outcome
 from collector.histogram import Histogram
 from collector.log import events
 from collector.reading import Reading
-from collector.segment import Part, Segment, encode
+from collector.segment import Part, Segment
+from collector.spool import departed, letters
 from collector.spool.ages import Ages
 from collector.spool.database import Database
 from collector.spool.filling import Origin
@@ -28,7 +29,7 @@ from collector.spool.outlet import Outlet
 from collector.spool.place import journal_directory, on_tmpfs
 from collector.spool.progress import spans_of
 from collector.spool.room import make_room
-from collector.spool.state import DeadLetter
+from collector.spool.state import DeadLetter, encode_segment
 from collector.spool.tail import Tail
 from collector.spool.takeover import take_over
 
@@ -81,6 +82,7 @@ class Spool:
         now = clock.monotonic()
         self.beat = now
         """When `run` last went round: far in the past if the disk does not answer."""
+        self._elapsed_at = now
         self._failed = False
         self._committed_at = now
         self._committed_lsn = tail.state.lsn
@@ -178,7 +180,7 @@ class Spool:
         segment = part.segment
         dead: list[tuple[int, DeadLetter]] = []
         for at, reason in sorted(outcome.dead.items()):
-            reading = encode([segment.readings()[at]])
+            reading = encode_segment(segment.only(at))
             dead.append((at, DeadLetter(sink, segment.epoch, segment.first_seq + at, reason, reading)))
         if outcome.verdict == "settled":
             edges = [part.lo - 1, *sorted(outcome.dead), part.hi]
@@ -204,11 +206,29 @@ class Spool:
         self.tail.look_after_journal()
         if self._due(self.beat):
             await self.commit()
+        elif self.database.unswept:
+            await self.database.sweep()
+        await departed.look_after(self, self.beat - self._elapsed_at)
+
+    def elapse(self) -> None:
+        """Counts the running time so far towards the end of departed sinks that still hold something."""
+        now = self._clock.monotonic()
+        if departed.holding(self.tail.state):
+            self.tail.elapse(now - self._elapsed_at)
+        self._elapsed_at = now
+
+    @contextlib.asynccontextmanager
+    async def between_commits(self) -> AsyncIterator[None]:
+        """Meanwhile nothing is committed: what the state says of dead letters and what is stored agree."""
+        async with self._committing:
+            yield
 
     async def commit(self) -> None:
         """Everything appended so far is on disk, or wanted by nobody, on return."""
         async with self._committing:
             await make_room(self.tail, self.database, self._section.max_bytes)
+            await letters.bound(self.tail, self.database, self._section.max_bytes)
+            self.elapse()
             # From here to the commit nothing may come between: the snapshot is of one moment.
             if self.tail.filling is not None:
                 self.tail.seal()
@@ -220,13 +240,13 @@ class Spool:
                 if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
             ]
             through, lsn, floor = state.next_id - 1, state.lsn, state.floor
-            letters = list(state.dead)
+            dead, buried = list(state.dead), list(state.buried)
             oldest, started = self.tail.oldest(), self._clock.monotonic()
             # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
             since = 0 if self._section.durability == "strict" else self._through[0] + 1
             self._failed = True
-            await self.database.commit(segments, letters, floor, state.checkpoint(since, dead=[]))
-            del state.dead[: len(letters)]
+            await self.database.commit(segments, dead, buried, floor, state.checkpoint(since, letters=False))
+            del state.dead[: len(dead)], state.buried[: len(buried)]
             self._failed = False
             self._committed_at = self._clock.monotonic()
             self.commit_seconds.observe(self._committed_at - started)

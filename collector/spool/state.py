@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.clock import Regime
+from collector.segment import Segment
 from collector.spool.progress import Progress, Span
 
 
@@ -27,6 +28,13 @@ class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
     """By source, each message that can come again, in order of arrival: (token, fingerprint)."""
 
 
+LetterKey = tuple[str, str, int]
+"""What names a dead letter: sink, epoch, seq."""
+
+_LETTER_BYTES = 100
+"""What a dead letter takes on disk besides its reading and the sink's words, about."""
+
+
 class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
     """A reading that a sink refused for good, with the sink's words."""
 
@@ -35,7 +43,16 @@ class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
     seq: int
     reason: str
     reading: bytes
-    """msgpack, as in the segment."""
+    """A segment of this reading alone, as `encode_segment` makes it."""
+
+    @property
+    def key(self) -> LetterKey:
+        return self.sink, self.epoch, self.seq
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, about."""
+        return len(self.reading) + len(self.reason) + _LETTER_BYTES
 
 
 class Settle(msgspec.Struct, array_like=True, tag="settle", frozen=True):
@@ -56,6 +73,34 @@ class Drop(msgspec.Struct, array_like=True, tag="drop", frozen=True):
     counts: dict[str, int]
 
 
+class Requeue(msgspec.Struct, array_like=True, tag="requeue", frozen=True):
+    """Dead letters of `sink`, `size` bytes of them, go on their way again: as new segments, to that sink only."""
+
+    sink: str
+    segments: list[Segment]
+    size: int
+
+
+class Bury(msgspec.Struct, array_like=True, tag="bury", frozen=True):
+    """Dead letters, `size` bytes of them, are given up."""
+
+    letters: list[LetterKey]
+    size: int
+    reason: str
+
+
+class Abandon(msgspec.Struct, array_like=True, tag="abandon", frozen=True):
+    """All that waits for `sink`, which has left the configuration, is given up."""
+
+    sink: str
+
+
+class Elapse(msgspec.Struct, array_like=True, tag="elapse", frozen=True):
+    """The process has run for so long."""
+
+    seconds: float
+
+
 class Forget(msgspec.Struct, array_like=True, tag="forget", frozen=True):
     """The far end of `source` has lost its session: nothing it sent comes again."""
 
@@ -70,9 +115,11 @@ class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
     count: int
     regime: Regime
     body: bytes
+    epoch: str
+    """Requeued readings keep theirs."""
 
 
-Record = Chunk | Held | Settle | Drop | Forget
+Record = Chunk | Held | Settle | Drop | Requeue | Bury | Abandon | Elapse | Forget
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -97,12 +144,20 @@ class State(msgspec.Struct):
     """By source and token, what may come again, in order of arrival."""
     dead: list[DeadLetter] = []
     """Dead letters not in the database yet."""
+    buried: list[LetterKey] = []
+    """Dead letters that are none any more, to be deleted from the database before those of `dead` go in."""
+    dead_bytes: int = 0
+    """What all dead letters take, about."""
 
     @property
     def floor(self) -> int:
         """Every sink is done with the segments up to and including this id."""
         behind = [sink.low for sink in self.sinks.values() if sink.left is None or sink.low < sink.left - 1]
         return min(behind, default=self.next_id - 1)
+
+    def configured(self, sink: str) -> bool:
+        found = self.sinks.get(sink)
+        return found is not None and found.left is None
 
     def apply(self, record: Record) -> None:
         """Takes one record in."""
@@ -117,10 +172,28 @@ class State(msgspec.Struct):
             case Drop():
                 for name, count in record.counts.items():
                     sink = self.sinks[name]
-                    sink.dropped[record.reason] = sink.dropped.get(record.reason, 0) + count
+                    sink.drop(record.reason, count)
                     sink.pending -= count
                 for sink in self.sinks.values():
                     sink.skip(record.ids)
+            case Requeue():
+                self._requeue(record)
+            case Bury():
+                for name, _, _ in record.letters:
+                    sink = self.sinks[name]
+                    sink.dead -= 1
+                    sink.drop(record.reason, 1)
+                self._unletter(record.letters, record.size)
+            case Abandon():
+                sink = self.sinks[record.sink]
+                if sink.left is not None:
+                    sink.drop("departed", sink.pending)
+                    sink.skip((0, sink.left))
+                    sink.pending, sink.away = 0, 0.0
+            case Elapse():
+                for sink in self.sinks.values():
+                    if sink.left is not None:
+                        sink.away += record.seconds
             case Forget():
                 self.sent.pop(record.source, None)
 
@@ -146,8 +219,30 @@ class State(msgspec.Struct):
         for at, letter in record.dead:
             if sink.settle(record.id, record.count, [(at, at + 1)]):
                 sink.dead += 1
+                sink.refused += 1
                 sink.pending -= 1
                 self.dead.append(letter)
+                self.dead_bytes += letter.size
+
+    def _requeue(self, record: Requeue) -> None:
+        letters: list[LetterKey] = []
+        for segment in record.segments:
+            self.next_id = max(self.next_id, segment.id + 1)
+            letters += [(record.sink, segment.epoch, segment.first_seq + at) for at in range(segment.count)]
+            for name, other in self.sinks.items():
+                if name != record.sink and other.left is None:
+                    other.skip((segment.id, segment.id + 1))
+        sink = self.sinks[record.sink]
+        sink.dead -= len(letters)
+        sink.pending += len(letters)
+        self._unletter(letters, record.size)
+
+    def _unletter(self, letters: list[LetterKey], size: int) -> None:
+        """A replayed journal finds letters in `dead` that the database has long had."""
+        gone = set(letters)
+        self.dead = [letter for letter in self.dead if letter.key not in gone]
+        self.buried += letters
+        self.dead_bytes -= size
 
     def configure(self, names: Sequence[str]) -> None:
         """Sinks join at the next reading, leave keeping what they still want, and come back past the gap."""
@@ -156,30 +251,31 @@ class State(msgspec.Struct):
             if sink is None:
                 self.sinks[name] = Progress(low=self.next_id - 1)
             elif sink.left is not None:
-                away, sink.left = (sink.left, self.next_id), None
-                sink.skip(away)
+                gap, sink.left, sink.away = (sink.left, self.next_id), None, 0.0
+                sink.skip(gap)
         for name, sink in self.sinks.items():
             if name not in names and sink.left is None:
                 sink.left = self.next_id
 
-    def checkpoint(self, since: int = 0, dead: Sequence[DeadLetter] | None = None) -> bytes:
+    def checkpoint(self, since: int = 0, *, letters: bool = True) -> bytes:
         """The state encoded, of what the sources sent only messages in segments from id `since` on.
 
-        `dead` are the letters to go with it, all by default; a commit takes them to a table of their own.
+        With `letters` it says what is still to be done to the table of dead letters; a commit does it.
         """
         sent = {
             source: {token: message for token, message in table.items() if message.id >= since}
             for source, table in self.sent.items()
         }
-        letters = self.dead if dead is None else list(dead)
-        return _encoder.encode(
-            State(self.spool_id, self.epoch, self.lsn, self.next_id, self.sinks, self.received, sent, letters)
-        )
+        told = msgspec.structs.replace(self, sent=sent)
+        if not letters:
+            told.dead, told.buried = [], []
+        return _encoder.encode(told)
 
 
 _encoder = msgspec.msgpack.Encoder()
 _state_decoder = msgspec.msgpack.Decoder(State)
 _record_decoder = msgspec.msgpack.Decoder(Record)
+_segment_decoder = msgspec.msgpack.Decoder(Segment)
 
 
 def decode_state(blob: bytes) -> State:
@@ -195,3 +291,13 @@ def decode_record(blob: bytes) -> Record:
     """Raises msgspec.ValidationError or DecodeError on anything else."""
     record: Record = _record_decoder.decode(blob)
     return record
+
+
+def encode_segment(segment: Segment) -> bytes:
+    """As a dead letter keeps it."""
+    return _encoder.encode(segment)
+
+
+def decode_segment(blob: bytes) -> Segment:
+    """Raises msgspec.ValidationError or DecodeError on anything else."""
+    return _segment_decoder.decode(blob)

@@ -29,15 +29,16 @@ async def take_over(database: Database, journal: Journal, sinks: Sequence[str]) 
     replay = journal.replay(stored.spool_id)
     if replay is not None and replay.state.lsn >= stored.lsn:
         state = replay.state
-        segments = assemble([c for c in replay.chunks if c.id >= stored.next_id], state.epoch)
+        segments = [segment for segment in assemble(replay.chunks, state.epoch) if segment.id >= stored.next_id]
     state.configure(sinks)
     wanted = [
         segment for segment in segments if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
     ]
     state.epoch = secrets.token_hex(8)
-    letters, state.dead = state.dead, []
-    if blob is None or wanted or letters:
-        await database.commit(wanted, letters, state.floor, state.checkpoint())
+    letters, buried = state.dead, state.buried
+    state.dead, state.buried = [], []
+    if blob is None or wanted or letters or buried:
+        await database.commit(wanted, letters, buried, state.floor, state.checkpoint())
     if wanted:
         events.SPOOL_TAKEN_OVER.log(
             "spool: took over %d readings that the last run had in memory",
