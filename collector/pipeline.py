@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from collector import __version__, assembly, figures
 from collector.clock import SystemClock
 from collector.config.load import Loaded
+from collector.control import server
 from collector.delivery import SinkDelivery
 from collector.intake import SourceIntake
+from collector.spool import departed
 from collector.spool.spool import Spool
 from collector.status.report import ClockReport, Report
 
@@ -43,6 +45,7 @@ class Pipeline:
                 on_safe=self._safe,
                 on_crowded=self._pause,
             )
+            departed.announce(self._spool.tail.state)
         try:
             self._intakes = assembly.sources(self._loaded, self._spool, self._clock)
             if self._spool is not None:
@@ -58,6 +61,8 @@ class Pipeline:
         self._running = [asyncio.create_task(delivery.run(), name=delivery.name) for delivery in self._deliveries]
         if self._spool is not None:
             self._running.append(asyncio.create_task(self._spool.run(), name="spool"))
+            control = server.serve(self._spool, self._loaded.configuration.collector.id)
+            self._running.append(asyncio.create_task(control, name="control"))
         tasks = self._collecting + self._running
         if not tasks:
             await asyncio.Event().wait()

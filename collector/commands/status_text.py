@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from collector.status.report import NOT_CONFIGURED, Report, SinkReport, SourceReport
 
-_NEARLY_FULL = 0.9
+NEARLY_FULL = 0.9
 
 
 class Table(NamedTuple):
@@ -21,7 +21,11 @@ def show(report: Report) -> None:
     """To standard output; with colour and lines on a terminal."""
     headline = list(summary(report))
     advice = list(what_to_do(report))
-    tables = [sources_table(report), sinks_table(report), ledger_table(report)]
+    draw(headline, [sources_table(report), sinks_table(report), ledger_table(report)], advice)
+
+
+def draw(headline: list[str], tables: list[Table], advice: list[str]) -> None:
+    """With colour and lines on a terminal."""
     if sys.stdout.isatty():
         _print_rich(headline, tables, advice)
     else:
@@ -99,7 +103,7 @@ def what_to_do(report: Report) -> Iterator[str]:
         yield from _about_source(name, source)
     for name, sink in report.sinks.items():
         yield from _about_sink(name, sink)
-    if report.spool.limit_bytes and report.spool.bytes > _NEARLY_FULL * report.spool.limit_bytes:
+    if report.spool.limit_bytes and report.spool.bytes > NEARLY_FULL * report.spool.limit_bytes:
         yield "the spool is nearly full: mend the sinks, or raise spool.max_bytes, before readings are dropped"
     if not report.clock.synchronised:
         yield "the clock is not synchronised: is NTP reachable? Look at: timedatectl timesync-status"

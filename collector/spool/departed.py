@@ -67,10 +67,11 @@ async def drop(spool: "Spool", name: str) -> int:
     await spool.commit()
     while database.unswept:
         await database.sweep()
-    events.SINK_FORGOTTEN.log(
-        "sink %s: dropped the %d readings that were kept since it left the configuration",
-        *(name, lost),
-        sink=name,
-        dropped=lost,
-    )
+    if lost:
+        events.SINK_FORGOTTEN.log(
+            "sink %s: dropped the %d readings that were kept since it left the configuration",
+            *(name, lost),
+            sink=name,
+            dropped=lost,
+        )
     return lost

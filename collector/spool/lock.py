@@ -7,8 +7,15 @@ from pathlib import Path
 from collector.errors import SpoolError
 
 
+class InUse(SpoolError):
+    """Another process holds the lock."""
+
+
 def lock(data_dir: Path) -> int:
-    """Makes the directory if need be and locks it for this process; the lock goes with the descriptor returned."""
+    """Makes the directory if need be and locks it for this process; the lock goes with the descriptor returned.
+
+    Raises InUse, or SpoolError where the file system refuses.
+    """
     path = data_dir / "lock"
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -21,5 +28,5 @@ def lock(data_dir: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
-        raise SpoolError(f"{data_dir}: in use by another edge-collector; stop that one first") from error
+        raise InUse(f"{data_dir}: in use by another edge-collector; stop that one first") from error
     return fd

@@ -52,6 +52,8 @@ CHECKPOINT_EVERY = 3600.0
 class Spool:
     """Bounded store between sources and sinks: `open` makes it, `run` commits when due, `close` commits all."""
 
+    data_dir: Path
+
     def __init__(
         self,
         section: SpoolSection,
@@ -129,6 +131,7 @@ class Spool:
             os.close(lock_fd)
             raise
         spool = cls(section, clock, database, tail, journal, lock_fd)
+        spool.data_dir = data_dir
         spool._on_crowded = on_crowded
         return spool
 
@@ -271,6 +274,10 @@ class Spool:
             await self.database.close()
             self.journal.close()
             os.close(self._lock_fd)
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self._section.max_bytes)
 
     @property
     def journal_place(self) -> str:
