@@ -38,7 +38,9 @@ class Asking:
         self._serving = asyncio.create_task(server.serve(self.rig.spool, "gh"))
         for _ in range(1000):
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_unix_connection(self.runtime / "control.sock")
+                reader, writer = await asyncio.open_unix_connection(self.runtime / "control.sock")
+                writer.write(b"\n")
+                await reader.read()
                 writer.close()
                 break
             await asyncio.sleep(0.001)

@@ -75,14 +75,13 @@ async def test_who_says_nothing_is_not_waited_for(asking: Asking, monkeypatch: p
 async def test_one_too_many_is_told_so(asking: Asking) -> None:
     await asking.start()
     path = asking.runtime / "control.sock"
-    await asyncio.sleep(0.05)
     idle = [await asyncio.open_unix_connection(path) for _ in range(server.CONNECTIONS)]
-    await asyncio.sleep(0.05)
     with pytest.raises(CollectorError, match="8 others are asking already"):
         await asking.ask(Stats())
-    for _, writer in idle:
+    for reader, writer in idle:
+        writer.write_eof()
+        await reader.read()
         writer.close()
-    await asyncio.sleep(0.05)
     await asking.ask(Stats())
 
 

@@ -77,6 +77,8 @@ async def test_killed_between_the_journal_and_the_commit(
     rig.append(range(1, 6))
     before = await refuse(rig, at={1, 3})
     await rig.spool.commit()
+    await rig.crash()
+    await rig.open()
     with monkeypatch.context() as killed:
         commit, calls = rig.spool.commit, 0
 
@@ -120,6 +122,17 @@ async def test_killed_while_the_next_start_finishes_it(rig: Rig, monkeypatch: py
     await rig.open()
     assert (stored(rig), [values(s) for s in await rig.deliver()]) == ([], [[1, 2]])
     assert rig.remainder() == 0
+
+
+async def test_what_the_next_commit_deletes_is_no_letter_any_more(rig: Rig) -> None:
+    """Or a spool that is full of dead letters would give up what it has just sent again."""
+    rig.append([1, 2])
+    await refuse(rig)
+    await rig.spool.commit()
+    async with rig.spool.between_commits():
+        for expected in (2, 0):
+            found = await letters.page(rig.spool.tail.state, rig.spool.database, 0)
+            assert letters._requeue(rig.spool, found.letters) == expected
 
 
 async def test_refused_again_it_is_a_letter_again(rig: Rig) -> None:
