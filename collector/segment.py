@@ -45,8 +45,9 @@ class Segment(msgspec.Struct, frozen=True):
         return self.first_seq + self.count - 1
 
     def only(self, at: int) -> "Segment":
-        """The reading at position `at` as a segment of its own, under its identity."""
-        return msgspec.structs.replace(self, first_seq=self.first_seq + at, count=1, body=encode([self.readings()[at]]))
+        """The reading at position `at`, as it was sealed, as a segment of its own under its identity."""
+        reading = _decode_recent(self.body, self.count)[at]
+        return msgspec.structs.replace(self, first_seq=self.first_seq + at, count=1, body=encode([reading]))
 
     def readings(self) -> list[Reading]:
         return _decode_recent(self.body, self.count)
