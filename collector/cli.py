@@ -8,7 +8,7 @@ from importlib import import_module
 from collector import __version__
 from collector.streams import Output
 
-VERBS = ("init", "run", "check", "status", "profiles", "receive", "demo", "doctor", "support-bundle")
+VERBS = ("init", "run", "check", "status", "spool", "profiles", "receive", "demo", "doctor", "support-bundle")
 """Each has a module in `collector.commands`; none imports anything heavy before it is called."""
 
 INTERRUPTED = 130

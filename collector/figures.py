@@ -7,7 +7,17 @@ from collector.delivery import SinkDelivery
 from collector.intake import SourceIntake
 from collector.reading import rfc3339
 from collector.spool.spool import Spool
-from collector.status.report import Check, FlashReport, Histogram, Latest, Ledger, SinkReport, SourceReport, SpoolReport
+from collector.status.report import (
+    NOT_CONFIGURED,
+    Check,
+    FlashReport,
+    Histogram,
+    Latest,
+    Ledger,
+    SinkReport,
+    SourceReport,
+    SpoolReport,
+)
 
 STUCK = 60.0
 """Seconds without a sign of life from the disk side after which `/livez` says no."""
@@ -40,6 +50,7 @@ def of_sink(delivery: SinkDelivery, section: Sink, spool: Spool) -> SinkReport:
         state=delivery.state,
         ledger=Ledger(books.received, books.delivered, books.pending, dict(books.dropped), books.dead),
         connected=delivery.state == "connected",
+        refused=books.refused,
         attempts=dict(delivery.attempts),
         backoff_seconds=delivery.backoff_seconds,
         last_error=delivery.last_error,
@@ -48,16 +59,17 @@ def of_sink(delivery: SinkDelivery, section: Sink, spool: Spool) -> SinkReport:
 
 
 def of_departed(spool: Spool | None) -> dict[str, SinkReport]:
-    """Sinks that left the configuration while readings waited for them: these still wait."""
+    """Sinks that left the configuration and for which something is still kept."""
     sinks = spool.tail.state.sinks if spool is not None else {}
     return {
         name: SinkReport(
             type="none",
-            state="not configured any more",
+            state=NOT_CONFIGURED,
             ledger=Ledger(books.received, books.delivered, books.pending, dict(books.dropped), books.dead),
+            refused=books.refused,
         )
         for name, books in sinks.items()
-        if books.left is not None and books.pending
+        if books.left is not None and (books.pending or books.dead)
     }
 
 

@@ -6,14 +6,21 @@ from datetime import UTC, datetime
 from collector import __version__, assembly, figures
 from collector.clock import SystemClock
 from collector.config.load import Loaded
+from collector.control import server
 from collector.delivery import SinkDelivery
 from collector.flash import written_bytes
 from collector.intake import SourceIntake
+from collector.spool import departed
+from collector.spool.lock import InUse
 from collector.spool.spool import Spool
 from collector.status.report import ClockReport, Report
 
 DRAIN = 1.0
 """Seconds that sinks get at a stop to settle what is under way; the rest is committed."""
+
+
+PATIENCE = 4
+"""Attempts, a second apart, to get hold of the data directory."""
 
 
 class Pipeline:
@@ -35,17 +42,9 @@ class Pipeline:
 
     async def start(self) -> None:
         """Raises SpoolError or ConfigurationError. Without sinks there is no spool."""
-        configuration = self._loaded.configuration
-        if configuration.sinks:
-            self._spool = await Spool.open(
-                configuration.spool,
-                configuration.collector.data_dir,
-                self._clock,
-                sinks=list(configuration.sinks),
-                windows=assembly.windows(configuration),
-                on_safe=self._safe,
-                on_held_back=self._hold_back,
-            )
+        if self._loaded.configuration.sinks:
+            self._spool = await self._open_spool()
+            departed.announce(self._spool.tail.state)
         try:
             self._intakes = assembly.sources(self._loaded, self._spool, self._clock)
             if self._spool is not None:
@@ -62,12 +61,34 @@ class Pipeline:
         self._running = [asyncio.create_task(delivery.run(), name=delivery.name) for delivery in self._deliveries]
         if self._spool is not None:
             self._running.append(asyncio.create_task(self._spool.run(), name="spool"))
+            control = server.serve(self._spool, self._loaded.configuration.collector.id)
+            self._running.append(asyncio.create_task(control, name="control"))
         tasks = self._collecting + self._running
         if not tasks:
             await asyncio.Event().wait()
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+
+    async def _open_spool(self) -> Spool:
+        """Gives a command of `spool`, which may hold the directory, some seconds to end."""
+        configuration = self._loaded.configuration
+        for patience in reversed(range(PATIENCE)):
+            try:
+                return await Spool.open(
+                    configuration.spool,
+                    configuration.collector.data_dir,
+                    self._clock,
+                    sinks=list(configuration.sinks),
+                    windows=assembly.windows(configuration),
+                    on_safe=self._safe,
+                    on_held_back=self._hold_back,
+                )
+            except InUse:
+                if not patience:
+                    raise
+                await asyncio.sleep(1.0)
+        raise AssertionError("unreachable")
 
     async def stop(self) -> None:
         """Stops reading, commits what is not delivered, acknowledges it, then closes sources and sinks."""

@@ -5,6 +5,7 @@ journal can hold them piece by piece; `decode` puts the array header back in fro
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +30,10 @@ def decode(body: bytes, count: int) -> list[Reading]:
     return _decoder.decode(b"\xdd" + count.to_bytes(4, "big") + body)
 
 
+REDATED, UNDATED = Regime("redated", 0, False), Regime("undated", 0, False)
+"""Instead of the regime of readings whose times are final: with a correction in them, and without any."""
+
+
 class Segment(msgspec.Struct, frozen=True):
     """Sealed readings. `id` orders segments within this spool; identities are collector/epoch/seq."""
 
@@ -46,9 +51,23 @@ class Segment(msgspec.Struct, frozen=True):
     def last_seq(self) -> int:
         return self.first_seq + self.count - 1
 
+    def only(self, at: int) -> "Segment":
+        """The reading at position `at` as a segment of its own under its identity, its time final."""
+        regime = self.regime
+        if not regime.synchronised:
+            regime = UNDATED if self.correction_ns is None else REDATED
+        body = encode([self.readings()[at]])
+        return Segment(self.id, self.epoch, self.first_seq + at, 1, regime, body)
+
     def readings(self) -> list[Reading]:
         """As sinks tell them: the correction is in their time."""
         return _decode_recent(self.body, self.count, self.correction_ns or 0)
+
+
+def join(pieces: Sequence[Segment]) -> Segment:
+    """One segment of pieces that go on each where the one before ends."""
+    body = b"".join(piece.body for piece in pieces)
+    return msgspec.structs.replace(pieces[0], count=sum(piece.count for piece in pieces), body=body)
 
 
 @functools.lru_cache(maxsize=4)

@@ -71,7 +71,7 @@ def test_for_a_person(tmp_path: Path, listen: str, capsys: pytest.CaptureFixture
     assert ledger[2].split() == ["cloud", "1,000", "950", "40", "8", "2", "0"]
     assert "source air is waiting, tried again by itself: /dev/ttyUSB0: no such port" in shown
     assert "sink backup refuses us (0x87 not authorised): correct its credentials" in shown
-    assert "the table dead of spool.sqlite3" in shown
+    assert "edge-collector spool dead --sink cloud" in shown
 
 
 def test_json_is_what_the_daemon_said(tmp_path: Path, listen: str, capsys: pytest.CaptureFixture[str]) -> None:

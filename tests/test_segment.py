@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from collector.clock import Regime
 from collector.reading import Reading, rfc3339
-from collector.segment import Part, Segment, decode, encode
+from collector.segment import Part, Segment, decode, encode, join
 
 values = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False), st.text())
 readings = st.builds(
@@ -37,6 +37,16 @@ def test_every_size_of_array_header_is_cut_off(count: int) -> None:
 def test_a_damaged_body_is_an_error() -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(b"\xc1", 1)
+
+
+@given(st.lists(readings, min_size=1, max_size=20))
+def test_taken_apart_and_joined_a_segment_is_the_same(many: list[Reading]) -> None:
+    segment = Segment(7, "e", 100, len(many), Regime("boot", 5, True), encode(many))
+    singles = [segment.only(at) for at in range(segment.count)]
+    assert [(single.first_seq, single.readings()) for single in singles] == [
+        (100 + at, [reading]) for at, reading in enumerate(many)
+    ]
+    assert join(singles) == segment
 
 
 @given(st.integers(1, 500))

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from collector.status.report import FlashReport, Report, SinkReport, SourceReport
+from collector.status.report import NOT_CONFIGURED, FlashReport, Report, SinkReport, SourceReport
 
-_NEARLY_FULL = 0.9
+NEARLY_FULL = 0.9
 
 
 class Table(NamedTuple):
@@ -21,7 +21,11 @@ def show(report: Report) -> None:
     """To standard output; with colour and lines on a terminal."""
     headline = list(summary(report))
     advice = list(what_to_do(report))
-    tables = [sources_table(report), sinks_table(report), ledger_table(report)]
+    draw(headline, [sources_table(report), sinks_table(report), ledger_table(report)], advice)
+
+
+def draw(headline: list[str], tables: list[Table], advice: list[str]) -> None:
+    """With colour and lines on a terminal."""
     if sys.stdout.isatty():
         _print_rich(headline, tables, advice)
     else:
@@ -102,7 +106,7 @@ def what_to_do(report: Report) -> Iterator[str]:
         yield from _about_source(name, source)
     for name, sink in report.sinks.items():
         yield from _about_sink(name, sink)
-    if report.spool.limit_bytes and report.spool.bytes > _NEARLY_FULL * report.spool.limit_bytes:
+    if report.spool.limit_bytes and report.spool.bytes > NEARLY_FULL * report.spool.limit_bytes:
         yield "the spool is nearly full: mend the sinks, or raise spool.max_bytes, before readings are dropped"
     if not report.clock.synchronised:
         yield "the clock is not synchronised: is NTP reachable? Look at: timedatectl timesync-status"
@@ -127,13 +131,19 @@ def _about_sink(name: str, sink: SinkReport) -> Iterator[str]:
         )
     elif sink.state == "waiting":
         yield f"sink {name} is not reached, its readings wait: {sink.last_error or 'no reason known'}"
-    if sink.ledger.dropped:
-        yield (
-            f"sink {name} lost readings by policy ({counts(sink.ledger.dropped)}): "
-            "raise spool.max_bytes, or mend the sink sooner"
-        )
+    lost = {reason: count for reason, count in sink.ledger.dropped.items() if reason != "departed"}
+    if lost:
+        yield f"sink {name} lost readings by policy ({counts(lost)}): raise spool.max_bytes, or mend the sink sooner"
     if sink.ledger.dead:
-        yield f"sink {name} will never take {sink.ledger.dead:,} readings: see the table dead of spool.sqlite3"
+        yield (
+            f"sink {name} refused {sink.ledger.dead:,} readings for good: "
+            f"edge-collector spool dead --sink {name} says why, and how to send them again"
+        )
+    if sink.state == NOT_CONFIGURED:
+        yield (
+            f"sink {name} left the configuration: put it back, or give up what is kept for it: "
+            f"edge-collector spool forget {name}"
+        )
     if sink.ledger.remainder:
         yield f"the books of sink {name} do not balance: this is a bug; send edge-collector support-bundle"
 

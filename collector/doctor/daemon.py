@@ -58,7 +58,7 @@ def books(subject: Subject, report: Report) -> Iterator[Finding]:
         if lost or ledger.dead:
             reasons = ", ".join(f"{reason} {count}" for reason, count in ledger.dropped.items() if count)
             advice = f"dropped ({reasons}): raise spool.max_bytes or mend the sink sooner" if lost else ""
-            dead = f"dead: {sink.last_error or 'the log names what the far end said (event reading.dead)'}"
+            dead = f"dead: edge-collector spool dead --sink {name} says why, and how to send them again"
             yield books.warn(figures, "; ".join(part for part in (advice, dead if ledger.dead else "") if part))
         else:
             yield books.ok(figures)

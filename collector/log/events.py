@@ -56,6 +56,12 @@ STATUS_UNAVAILABLE = Event(
     "90558e97062345f383d6ff16e55c5bc2",
     "`status.listen` cannot be listened on; collecting goes on",
 )
+CONTROL_UNAVAILABLE = Event(
+    "control.unavailable",
+    logging.WARNING,
+    "202ef72c0bf64ab4b0ccaa1c6ce46b46",
+    "`spool` commands cannot reach the daemon; collecting goes on",
+)
 SOURCE_CONNECTED = Event(
     "source.connected",
     logging.INFO,
@@ -91,6 +97,18 @@ SINK_HELD = Event(
     logging.ERROR,
     "ef8fc06375d64a0bb9ddda60acdf024d",
     "a sink does not let us in; its readings wait until somebody sees to it",
+)
+SINK_DEPARTED = Event(
+    "sink.departed",
+    logging.WARNING,
+    "b30bb96b838148d09d58b3d8d59a64e2",
+    "a sink is not configured any more, and readings wait for it still",
+)
+SINK_FORGOTTEN = Event(
+    "sink.forgotten",
+    logging.WARNING,
+    "58fb0f12b74b45faa38c79faaa773d50",
+    "what was kept for a sink that left the configuration was dropped",
 )
 MQTT_3_1_1 = Event(
     "mqtt.3_1_1",

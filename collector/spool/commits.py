@@ -9,6 +9,7 @@ from collector.errors import DiskUnavailable, SpoolError
 from collector.histogram import Histogram
 from collector.log import events
 from collector.segment import Segment
+from collector.spool import letters
 from collector.spool.ages import Ages
 from collector.spool.database import Database
 from collector.spool.room import make_room
@@ -42,7 +43,8 @@ class Commits:
         self._tail = tail
         self._database = database
         self._seal = seal
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held while a commit is made."""
         self._failed = False
         self._ask_disk_at = self._at = clock.monotonic()
         self.lsn = tail.state.lsn
@@ -55,7 +57,7 @@ class Commits:
         self._ages = Ages(tail.committed, self._at)
 
     async def tend(self, now: float, patience: float, *, urgent: bool = False) -> bool:
-        """Commits if that is due, and says whether it did. While the disk takes nothing, all stays in memory.
+        """Commits if that is due, and says whether it did; else tidies up a little.
 
         `patience`: seconds a reading may wait in memory; `urgent`: somebody waits for a commit. Raises SpoolError.
         """
@@ -68,25 +70,30 @@ class Commits:
             self._ask_disk_at = now + DISK_AGAIN
             if database.recover_room():
                 events.DISK_AVAILABLE.log("spool: the disk has room again")
-        if not (urgent or self._due(now, patience)):
-            return False
-        try:
+        if urgent or self._due(now, patience):
             await self.commit()
-        except DiskUnavailable as error:
-            self._ask_disk_at = now + DISK_AGAIN
-            if str(error) != self.unavailable:
-                self.unavailable = str(error)
-                events.DISK_UNAVAILABLE.log("spool: %s; readings stay in memory until it takes them", error)
-            return False
-        return True
+            return True
+        if database.unswept:
+            await database.sweep()
+        return False
+
+    def put_off(self, error: DiskUnavailable) -> None:
+        """The disk took nothing: all stays in memory until it is asked again."""
+        self._ask_disk_at = self._clock.monotonic() + DISK_AGAIN
+        if str(error) != self.unavailable:
+            self.unavailable = str(error)
+            events.DISK_UNAVAILABLE.log("spool: %s; readings stay in memory until it takes them", error)
 
     async def commit(self) -> None:
         """Everything appended so far is on disk, or wanted by nobody, on return. Raises SpoolError."""
-        async with self._turn:
+        async with self.turn:
             tail = self._tail
             if self._section.when_full == "drop-oldest" and await make_room(tail, self._database, self.limit):
                 # The oldest must be gone before there is room for the newest.
                 await self._store([], tail.committed)
+                while self._database.unswept:
+                    await self._database.sweep()
+            await letters.bound(tail, self._database, self._section.max_bytes)
             self._seal()
             sinks = tail.state.sinks.values()
             wanted = [s for s in tail.segments.values() if any(sink.missing(s.id, s.count) for sink in sinks)]
@@ -148,18 +155,19 @@ class Commits:
         """One transaction, after which the database reaches up to `through`. The snapshot is of one moment."""
         tail, database = self._tail, self._database
         state, cramped = tail.state, database.cramped
-        lsn, floor, letters = state.lsn, state.floor, list(state.dead)
+        lsn, floor, dead, buried = state.lsn, state.floor, list(state.dead), list(state.buried)
         oldest, started = tail.oldest(), self._clock.monotonic()
         # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
         since = 0 if self._section.durability == "strict" else self._through[0] + 1
         try:
-            await database.commit(segments, letters, floor, state.checkpoint(since, [], through))
+            checkpoint = state.checkpoint(since, letters=False, committed=through)
+            await database.commit(segments, dead, buried, floor, checkpoint)
         except DiskUnavailable:
             raise
         except BaseException:
             self._failed = True
             raise
-        del state.dead[: len(letters)]
+        del state.dead[: len(dead)], state.buried[: len(buried)]
         self._tell_available(cramped)
         self._at = self._clock.monotonic()
         self.seconds.observe(self._at - started)

@@ -22,12 +22,15 @@ from collector.spool import migrations
 from collector.spool.ballast import WAL_BYTES, Ballast
 from collector.spool.faults import DiskFull, explain
 from collector.spool.note import note
-from collector.spool.state import DeadLetter
+from collector.spool.records import DeadLetter, LetterKey
 
 APPLICATION_ID = 0x45434F4C
 PAGE = 4096
 _ZLIB = 1
 _TABLES = {"segment", "state", "dead"}
+
+SWEPT = 256
+"""Finished segments deleted in one transaction: what it reads and writes stays small, however many are finished."""
 
 _PRAGMAS = f"""
 PRAGMA locking_mode = EXCLUSIVE;
@@ -50,6 +53,11 @@ _SELECT_ROW = "SELECT id, epoch, first_seq, count, boot_id, offset_ns, synchroni
 _SELECT = f"{_SELECT_ROW} WHERE id > ? ORDER BY id LIMIT ?"
 
 
+_SWEEP = f"DELETE FROM segment WHERE id IN (SELECT id FROM segment WHERE id <= ? ORDER BY id LIMIT {SWEPT})"
+_INSERT_LETTER = "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)"
+_LETTER = "SELECT id, sink, epoch, seq, reason, reading FROM dead"
+
+
 class Row(msgspec.Struct, frozen=True):
     """A stored segment; `segment` is None where its bytes do not match their checksum."""
 
@@ -67,14 +75,17 @@ class Database:
         """Pages in use, in bytes, as of the last commit."""
         self.file_bytes = 0
         """All pages, used or free."""
-        self.path = path
-        self._connection = connection
-        self._turn = asyncio.Lock()
-        self._inode = 0
         self.cramped = False
         """The disk was full, so the ballast is gone: what is stored may change but not grow."""
         self.failed = False
         """An error that only a new start with a look at everything can mend."""
+        self.unswept = False
+        """Whether segments that the last commit knew to be finished are left to delete."""
+        self.path = path
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._inode = 0
+        self._floor = 0
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
@@ -123,9 +134,7 @@ class Database:
 
         async def write(connection: aiosqlite.Connection) -> None:
             await connection.executemany("INSERT OR IGNORE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            await connection.executemany(
-                "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)", letters
-            )
+            await connection.executemany(_INSERT_LETTER, letters)
 
         await self._transact(write)
 
@@ -140,19 +149,31 @@ class Database:
             row = await (await connection.execute("SELECT body FROM state")).fetchone()
         return bytes(row[0]) if row else None
 
-    async def commit(self, segments: Sequence[Segment], dead: Sequence[DeadLetter], floor: int, state: bytes) -> None:
-        """All of it on disk, fsynced, on return: new segments in, those up to `floor` out, the state beside them."""
+    async def commit(
+        self,
+        segments: Sequence[Segment],
+        dead: Sequence[DeadLetter],
+        buried: Sequence[LetterKey],
+        floor: int,
+        state: bytes,
+    ) -> None:
+        """All of it on disk, fsynced, on return: segments and dead letters in, buried ones out, the state beside them.
+
+        Of the segments up to `floor` the first `SWEPT` go with it, the rest by `sweep`.
+        """
         rows = [
             (s.id, s.epoch, s.first_seq, s.count, *s.regime[:2], s.regime.synchronised, _ZLIB, s.body) for s in segments
         ]
         letters = [(d.sink, d.epoch, d.seq, d.reason, d.reading) for d in dead]
+        swept = 0
 
         async def write(connection: aiosqlite.Connection) -> None:
-            await connection.execute("DELETE FROM segment WHERE id <= ?", (floor,))
+            nonlocal swept
+            # First, so that the room they had serves what comes in.
+            swept = (await connection.execute(_SWEEP, (floor,))).rowcount
             await connection.executemany(_INSERT, rows)
-            await connection.executemany(
-                "INSERT OR IGNORE INTO dead (sink, epoch, seq, reason, reading) VALUES (?, ?, ?, ?, ?)", letters
-            )
+            await connection.executemany("DELETE FROM dead WHERE sink = ? AND epoch = ? AND seq = ?", buried)
+            await connection.executemany(_INSERT_LETTER, letters)
             await connection.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (state,))
 
         try:
@@ -162,6 +183,32 @@ class Database:
             if not self.ballast.release():
                 raise
             await self._transact(write)
+        self._floor, self.unswept = floor, swept == SWEPT
+
+    async def sweep(self) -> None:
+        """Deletes the next `SWEPT` segments that the last commit knew to be finished."""
+        async with self._using() as connection:
+            swept = (await connection.execute(_SWEEP, (self._floor,))).rowcount
+            self.unswept = swept == SWEPT
+            await self._measure()
+
+    async def letters(self, after: int, limit: int, sink: str | None = None) -> list[tuple[int, DeadLetter]]:
+        """The next dead letters, of one sink or of all, with a row id above `after`, in order, each with its row id."""
+        async with self._using() as connection:
+            rows = await connection.execute_fetchall(
+                f"{_LETTER} WHERE id > ?1 AND (?2 IS NULL OR sink = ?2) ORDER BY id LIMIT ?3", (after, sink, limit)
+            )
+        return [(row[0], DeadLetter(*row[1:])) for row in rows]
+
+    async def letter(self, key: LetterKey) -> DeadLetter | None:
+        async with self._using() as connection:
+            row = await (await connection.execute(f"{_LETTER} WHERE (sink, epoch, seq) = (?, ?, ?)", key)).fetchone()
+        return DeadLetter(*row[1:]) if row else None
+
+    async def last_letter(self) -> int:
+        """The highest row id of a dead letter."""
+        async with self._using():
+            return await self._value("SELECT ifnull(max(id), 0) FROM dead")
 
     async def read(self, after: int, limit: int) -> list[Row]:
         """The next stored segments with an id above `after`, in order."""

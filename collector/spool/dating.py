@@ -4,7 +4,7 @@ from collector.clock import Clock, Regime
 from collector.log import events
 from collector.segment import Segment
 from collector.spool.boot import Boot
-from collector.spool.state import Shown, Synchronised
+from collector.spool.records import Shown, Synchronised
 from collector.spool.tail import Tail
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from collector.clock import Regime
 from collector.reading import Reading
-from collector.segment import Segment, encode
-from collector.spool.state import Chunk, Held
+from collector.segment import Segment, encode, join
+from collector.spool.records import Chunk, Held, Requeue
 
 SEAL_READINGS = 500
 SEAL_BYTES = 128 * 1024
@@ -72,7 +72,7 @@ class Filling:
     def taken(self) -> Held | None:
         """What was taken so far, in one piece; None if nothing was."""
         count = self.count - len(self._fresh)
-        return Held(self.id, self.first_seq, count, self.regime, b"".join(self._bodies)) if count else None
+        return Held(self.id, self.first_seq, count, self.regime, b"".join(self._bodies), self.epoch) if count else None
 
     def seal(self) -> Segment:
         """The segment; everything must have been taken."""
@@ -80,24 +80,26 @@ class Filling:
         return Segment(self.id, self.epoch, self.first_seq, self.count, self.regime, body)
 
 
-def assemble(chunks: Sequence[Chunk | Held], epoch: str) -> list[Segment]:
-    """The segments that journaled chunks make up, each up to the first piece that is missing; `Held` begins anew."""
-    by_id: dict[int, list[Chunk | Held]] = {}
-    for chunk in chunks:
-        pieces = by_id.get(chunk.id)
-        if chunk.at == 0:
-            # Whatever an older file holds too.
-            by_id[chunk.id] = [chunk]
-        elif pieces is not None and chunk.first_seq == pieces[-1].first_seq + pieces[-1].count:
-            pieces.append(chunk)
-    return [
-        Segment(
-            id,
-            epoch,
-            pieces[0].first_seq,
-            sum(piece.count for piece in pieces),
-            pieces[0].regime,
-            b"".join(piece.body for piece in pieces),
-        )
-        for id, pieces in sorted(by_id.items())
-    ]
+def assemble(records: Sequence[Chunk | Held | Requeue], epoch: str) -> list[Segment]:
+    """The segments that journaled records make up, each up to the first piece that is missing.
+
+    Chunks are of `epoch`, the others say theirs.
+    """
+    by_id: dict[int, list[Segment]] = {}
+    for record in records:
+        for at, piece in _pieces(record, epoch):
+            pieces = by_id.get(piece.id)
+            if at == 0:
+                # Whatever an older file holds too.
+                by_id[piece.id] = [piece]
+            elif pieces is not None and piece.first_seq == pieces[-1].last_seq + 1:
+                pieces.append(piece)
+    return [join(pieces) for _, pieces in sorted(by_id.items())]
+
+
+def _pieces(record: Chunk | Held | Requeue, epoch: str) -> list[tuple[int, Segment]]:
+    """Each with its position in its segment."""
+    if isinstance(record, Requeue):
+        return [(0, segment) for segment in record.segments]
+    at, epoch = (0, record.epoch) if isinstance(record, Held) else (record.at, epoch)
+    return [(at, Segment(record.id, epoch, record.first_seq, record.count, record.regime, record.body))]

@@ -14,13 +14,14 @@ from pathlib import Path
 from collector.spool.framing import HEADER, LIMIT_BYTES, ROTATE_BYTES, framed
 from collector.spool.leftover import read_leftover
 from collector.spool.place import claim
-from collector.spool.state import Chunk, Held, Record, State, encode_record
+from collector.spool.records import Chunk, Held, Record, Requeue, encode_record
+from collector.spool.state import State
 
 
 class Replay:
-    """What a journal said: the state after its last record, and every chunk it holds, in order."""
+    """What a journal said: the state after its last record, and every record that holds readings, in order."""
 
-    def __init__(self, state: State, chunks: list[Chunk | Held], whole: bool = True) -> None:
+    def __init__(self, state: State, chunks: list[Chunk | Held | Requeue], whole: bool = True) -> None:
         self.state = state
         self.chunks = chunks
         self.whole = whole
@@ -47,11 +48,11 @@ class Journal:
         files = [file for file in files if file.state.spool_id == files[-1].state.spool_id]
         if not files:
             return None
-        chunks: list[Chunk | Held] = []
+        chunks: list[Chunk | Held | Requeue] = []
         for state, records, _ in files:
             for record in records:
                 state.apply(record)
-                if isinstance(record, Chunk | Held):
+                if isinstance(record, Chunk | Held | Requeue):
                     chunks.append(record)
         return Replay(files[-1].state, chunks, all(file.whole for file in files))
 

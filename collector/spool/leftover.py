@@ -11,7 +11,8 @@ import msgspec
 
 from collector.log import events
 from collector.spool.framing import FORMAT, FRAME, LIMIT_BYTES, NAME
-from collector.spool.state import Record, State, decode_record, decode_state
+from collector.spool.records import Record, decode_record
+from collector.spool.state import State, decode_state
 
 KEPT = "tail.damaged"
 """The last file that could not be read whole, beside the journal."""

@@ -8,8 +8,15 @@ from pathlib import Path
 from collector.errors import DiskUnavailable, SpoolRefused
 
 
+class InUse(SpoolRefused):
+    """Another process holds the lock."""
+
+
 def lock(data_dir: Path) -> int:
-    """Makes the directory if need be and locks it for this process; the lock goes with the descriptor returned."""
+    """Makes the directory if need be and locks it for this process; the lock goes with the descriptor returned.
+
+    Raises InUse, SpoolRefused, or DiskUnavailable where the file system takes nothing.
+    """
     path = data_dir / "lock"
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -24,5 +31,5 @@ def lock(data_dir: Path) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
-        raise SpoolRefused(f"{data_dir}: in use by another edge-collector; stop that one first") from error
+        raise InUse(f"{data_dir}: in use by another edge-collector; stop that one first") from error
     return fd

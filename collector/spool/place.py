@@ -1,5 +1,6 @@
 """Where the tail journal lies: a tmpfs of our own if there is one."""
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -8,20 +9,35 @@ from pathlib import Path
 from collector.log import events
 from collector.mounts import mount_of
 
+SERVICE_DIRECTORY = Path("/run/edge-collector")
+"""`$RUNTIME_DIRECTORY` of the systemd service."""
+
 
 def journal_directory(data_dir: Path) -> tuple[Path, bool]:
     """The journal's directory, made if need be, and whether it is a tmpfs.
 
-    Below `$RUNTIME_DIRECTORY`, else below /dev/shm, under a name of user and data directory, so that no two
-    spools share one; else the data directory itself. A place that somebody else holds is passed over.
+    The first of `places` that is a tmpfs; else the data directory itself. A place that somebody else holds is
+    passed over.
     """
-    name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    candidates = [Path(part) / f"tail-{name}" for part in os.environ.get("RUNTIME_DIRECTORY", "").split(":") if part]
-    candidates.append(Path(f"/dev/shm/edge-collector-{os.getuid()}-{name}"))
-    for directory in candidates:
+    for directory in places(data_dir, os.getuid()):
         if directory.parent.is_dir() and on_tmpfs(directory.parent) and _own(directory):
             return directory, True
     return data_dir.resolve(), False
+
+
+def places(data_dir: Path, uid: int) -> list[Path]:
+    """Where the journal of user `uid` may lie, best first: below `$RUNTIME_DIRECTORY`, else below /dev/shm.
+
+    Under a name of user and data directory, so that no two spools share one. What the service left in its own
+    runtime directory is found also by who is not started by systemd.
+    """
+    name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
+    found = [Path(part) / f"tail-{name}" for part in os.environ.get("RUNTIME_DIRECTORY", "").split(":") if part]
+    of_service = SERVICE_DIRECTORY / f"tail-{name}"
+    with contextlib.suppress(OSError):
+        if of_service not in found and of_service.lstat().st_uid == uid:
+            found.append(of_service)
+    return [*found, Path(f"/dev/shm/edge-collector-{uid}-{name}")]
 
 
 def on_tmpfs(path: Path) -> bool:

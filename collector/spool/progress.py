@@ -17,11 +17,20 @@ class Progress(msgspec.Struct):
     """Positions done in segments that are not done as a whole."""
     left: int | None = None
     """First id that came after the sink left the configuration; None while it is configured."""
+    away: float = 0.0
+    """Seconds that the process has run since the sink left."""
     received: int = 0
     delivered: int = 0
     pending: int = 0
     dropped: dict[str, int] = {}
     dead: int = 0
+    """Dead letters that are kept."""
+    refused: int = 0
+    """Readings that became dead letters, whatever became of them then."""
+
+    def drop(self, reason: str, count: int) -> None:
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def missing(self, id: int, count: int) -> list[Span]:
         """Positions of segment `id`, `count` readings long, that the sink still wants."""

@@ -15,6 +15,8 @@ async def make_room(tail: Tail, database: Database, max_bytes: int) -> bool:
     Says whether any had to go; they still stand in the database.
     """
     incoming = tail.bytes + (tail.filling.size if tail.filling is not None else 0)
+    while incoming and database.unswept and database.bytes + incoming > max_bytes:
+        await database.sweep()
     excess = database.bytes + incoming - max_bytes
     first = after = tail.state.floor
     while incoming and excess > 0:

@@ -15,9 +15,11 @@ from pathlib import Path
 from collector.clock import Clock
 from collector.config.model import SpoolSection
 from collector.contracts import Outcome
+from collector.errors import DiskUnavailable
 from collector.log import events
 from collector.reading import Reading
-from collector.segment import Part, Segment, encode
+from collector.segment import Part, Segment
+from collector.spool import departed
 from collector.spool.commits import Commits
 from collector.spool.database import Database
 from collector.spool.dating import Dating
@@ -27,8 +29,8 @@ from collector.spool.lock import lock
 from collector.spool.outlet import Outlet
 from collector.spool.place import journal_directory, on_tmpfs
 from collector.spool.progress import spans_of
+from collector.spool.records import DeadLetter, encode_segment
 from collector.spool.recovery import recover, recovered
-from collector.spool.state import DeadLetter
 from collector.spool.tail import Tail
 from collector.spool.takeover import take_over
 
@@ -47,6 +49,8 @@ FULL_BYTES = 2 * CROWDED_BYTES
 
 class Spool:
     """Bounded store between sources and sinks: `open` makes it, `run` commits when due, `close` commits all."""
+
+    data_dir: Path
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class Spool:
         now = clock.monotonic()
         self.beat = now
         """When `run` last went round: far in the past if the disk does not answer."""
+        self._elapsed_at = now
 
     @classmethod
     async def open(
@@ -117,6 +122,7 @@ class Spool:
             os.close(lock_fd)
             raise
         spool = cls(section, clock, database, tail, journal, lock_fd)
+        spool.data_dir = data_dir
         spool._on_held_back = on_held_back
         return spool
 
@@ -176,7 +182,7 @@ class Spool:
         segment = part.segment
         dead: list[tuple[int, DeadLetter]] = []
         for at, reason in sorted(outcome.dead.items()):
-            reading = encode([segment.readings()[at]])
+            reading = encode_segment(segment.only(at))
             dead.append((at, DeadLetter(sink, segment.epoch, segment.first_seq + at, reason, reading)))
         if outcome.verdict == "settled":
             edges = [part.lo - 1, *sorted(outcome.dead), part.hi]
@@ -201,13 +207,29 @@ class Spool:
         self.beat = self._clock.monotonic()
         self.tail.look_after_journal()
         self._look_at_clock()
-        if await self.commits.tend(self.beat, self._patience(), urgent=self.dating.blocked):
-            self._committed()
+        try:
+            if await self.commits.tend(self.beat, self._patience(), urgent=self.dating.blocked):
+                self._committed()
+            await departed.look_after(self, self.beat - self._elapsed_at)
+        except DiskUnavailable as error:
+            self.commits.put_off(error)
 
     async def commit(self) -> None:
         """Everything appended so far is on disk, or wanted by nobody, on return. Raises SpoolError."""
+        self.elapse()
         await self.commits.commit()
         self._committed()
+
+    def between_commits(self) -> asyncio.Lock:
+        """Held, nothing is committed: what the state says of dead letters and what is stored agree."""
+        return self.commits.turn
+
+    def elapse(self) -> None:
+        """Counts the running time so far towards the end of departed sinks that still hold something."""
+        now = self._clock.monotonic()
+        if departed.holding(self.tail.state):
+            self.tail.elapse(now - self._elapsed_at)
+        self._elapsed_at = now
 
     async def close(self) -> None:
         """Commits what changed, then lets go of database, journal and lock."""
@@ -220,6 +242,10 @@ class Spool:
             await self.database.close()
             self.journal.close()
             os.close(self._lock_fd)
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self._section.max_bytes)
 
     @property
     def journal_place(self) -> str:

@@ -11,115 +11,28 @@ from itertools import takewhile
 import msgspec
 from msgspec.structs import replace
 
-from collector.clock import Regime
-from collector.segment import Segment
+from collector.segment import REDATED, Segment
 from collector.spool.boot import Boot
 from collector.spool.progress import Progress, Span, union
-
-
-class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
-    """Readings that join segment `id`; the chunks of one id, in order, are the segment."""
-
-    id: int
-    first_seq: int
-    count: int
-    regime: Regime
-    body: bytes
-    received: dict[str, int]
-    """Readings by source."""
-    origins: dict[str, list[tuple[int, int]]]
-    """By source, each message that can come again, in order of arrival: (token, fingerprint)."""
-    at: int = 0
-    """Readings of the segment that earlier chunks hold."""
-
-
-class DeadLetter(msgspec.Struct, array_like=True, frozen=True):
-    """A reading that a sink refused for good, with the sink's words."""
-
-    sink: str
-    epoch: str
-    seq: int
-    reason: str
-    reading: bytes
-    """msgpack, as in the segment."""
-
-
-class Settle(msgspec.Struct, array_like=True, tag="settle", frozen=True):
-    """`sink` is done with these positions of segment `id`, which holds `count` readings."""
-
-    sink: str
-    id: int
-    count: int
-    delivered: list[Span]
-    dead: list[tuple[int, DeadLetter]]
-
-
-class Drop(msgspec.Struct, array_like=True, tag="drop", frozen=True):
-    """Whole segments are given up; `counts` says what each sink still wanted of them."""
-
-    ids: Span
-    reason: str
-    counts: dict[str, int]
-
-
-class Forget(msgspec.Struct, array_like=True, tag="forget", frozen=True):
-    """The far end of `source` has lost its session: nothing it sent comes again."""
-
-    source: str
-
-
-class Confirm(msgspec.Struct, array_like=True, tag="confirm", frozen=True):
-    """The far end of `source` has taken in that what came in segments up to `through` is acknowledged."""
-
-    source: str
-    through: int
-
-
-class Held(msgspec.Struct, array_like=True, tag="held", frozen=True):
-    """Readings that the checkpoint before it counts already, and that no earlier record holds."""
-
-    id: int
-    first_seq: int
-    count: int
-    regime: Regime
-    body: bytes
-
-    @property
-    def at(self) -> int:
-        return 0
-
-
-class Refuse(msgspec.Struct, array_like=True, tag="refuse", frozen=True):
-    """Readings of `source` for which there was no room: they used up seqs, and are counted, but stand nowhere."""
-
-    source: str
-    count: int
-    reason: str
-
-
-class Committed(msgspec.Struct, array_like=True, tag="committed", frozen=True):
-    """The database holds every wanted segment up to `through`."""
-
-    through: int
-
-
-class Shown(msgspec.Struct, array_like=True, tag="shown", frozen=True):
-    """Unsynchronised segments of a boot that has not been synchronised yet go to a sink: their times are final."""
-
-    boot_id: str
-    ids: Span
-
-
-class Synchronised(msgspec.Struct, array_like=True, tag="synchronised", frozen=True):
-    """The first synchronisation of a boot, after segment `through` was begun."""
-
-    boot_id: str
-    offset_ns: int
-    """CLOCK_REALTIME minus CLOCK_BOOTTIME from then on."""
-    through: int
-
-
-Record = Chunk | Held | Settle | Drop | Forget | Confirm | Refuse | Committed | Shown | Synchronised
+from collector.spool.records import (
+    Abandon,
+    Bury,
+    Chunk,
+    Committed,
+    Confirm,
+    DeadLetter,
+    Drop,
+    Elapse,
+    Forget,
+    Held,
+    LetterKey,
+    Record,
+    Refuse,
+    Requeue,
+    Settle,
+    Shown,
+    Synchronised,
+)
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -148,12 +61,20 @@ class State(msgspec.Struct):
     """Dead letters not in the database yet."""
     boots: dict[str, Boot] = {}
     """By boot id: this boot, and earlier ones whose first synchronisation still re-dates something."""
+    buried: list[LetterKey] = []
+    """Dead letters that are none any more, to be deleted from the database before those of `dead` go in."""
+    dead_bytes: int = 0
+    """What all dead letters take, about."""
 
     @property
     def floor(self) -> int:
         """Every sink is done with the segments up to and including this id."""
         behind = [sink.low for sink in self.sinks.values() if sink.left is None or sink.low < sink.left - 1]
         return min(behind, default=self.next_id - 1)
+
+    def configured(self, sink: str) -> bool:
+        found = self.sinks.get(sink)
+        return found is not None and found.left is None
 
     def apply(self, record: Record) -> None:
         """Takes one record in."""
@@ -168,10 +89,28 @@ class State(msgspec.Struct):
             case Drop():
                 for name, count in record.counts.items():
                     sink = self.sinks[name]
-                    sink.dropped[record.reason] = sink.dropped.get(record.reason, 0) + count
+                    sink.drop(record.reason, count)
                     sink.pending -= count
                 for sink in self.sinks.values():
                     sink.skip(record.ids)
+            case Requeue():
+                self._requeue(record)
+            case Bury():
+                for name, _, _ in record.letters:
+                    sink = self.sinks[name]
+                    sink.dead -= 1
+                    sink.drop(record.reason, 1)
+                self._unletter(record.letters, record.size)
+            case Abandon():
+                sink = self.sinks[record.sink]
+                if sink.left is not None:
+                    sink.drop("departed", sink.pending)
+                    sink.skip((0, sink.left))
+                    sink.pending, sink.away = 0, 0.0
+            case Elapse():
+                for sink in self.sinks.values():
+                    if sink.left is not None:
+                        sink.away += record.seconds
             case Forget():
                 self.sent.pop(record.source, None)
             case Confirm():
@@ -183,7 +122,7 @@ class State(msgspec.Struct):
                 self._count(record.source, record.count)
                 for sink in self.sinks.values():
                     if sink.left is None:
-                        sink.dropped[record.reason] = sink.dropped.get(record.reason, 0) + record.count
+                        sink.drop(record.reason, record.count)
                         sink.pending -= record.count
             case Committed():
                 self.committed = record.through
@@ -196,6 +135,8 @@ class State(msgspec.Struct):
 
     def dated(self, segment: Segment) -> Segment:
         """The segment with the correction that the first synchronisation of its boot gives it, if any."""
+        if segment.regime == REDATED:
+            return replace(segment, correction_ns=0)
         boot = self.boots.get(segment.regime.boot_id)
         correction = boot.correction(segment.id, segment.regime) if boot is not None else None
         return segment if correction is None else replace(segment, correction_ns=correction)
@@ -236,8 +177,30 @@ class State(msgspec.Struct):
         for at, letter in record.dead:
             if sink.settle(record.id, record.count, [(at, at + 1)]):
                 sink.dead += 1
+                sink.refused += 1
                 sink.pending -= 1
                 self.dead.append(letter)
+                self.dead_bytes += letter.size
+
+    def _requeue(self, record: Requeue) -> None:
+        letters: list[LetterKey] = []
+        for segment in record.segments:
+            self.next_id = max(self.next_id, segment.id + 1)
+            letters += [(record.sink, segment.epoch, segment.first_seq + at) for at in range(segment.count)]
+            for name, other in self.sinks.items():
+                if name != record.sink and other.left is None:
+                    other.skip((segment.id, segment.id + 1))
+        sink = self.sinks[record.sink]
+        sink.dead -= len(letters)
+        sink.pending += len(letters)
+        self._unletter(letters, record.size)
+
+    def _unletter(self, letters: list[LetterKey], size: int) -> None:
+        """A replayed journal finds letters in `dead` that the database has long had."""
+        gone = set(letters)
+        self.dead = [letter for letter in self.dead if letter.key not in gone]
+        self.buried += letters
+        self.dead_bytes -= size
 
     def configure(self, names: Sequence[str]) -> None:
         """Sinks join at the next reading, leave keeping what they still want, and come back past the gap."""
@@ -246,8 +209,8 @@ class State(msgspec.Struct):
             if sink is None:
                 self.sinks[name] = Progress(low=self.next_id - 1)
             elif sink.left is not None:
-                away, sink.left = (sink.left, self.next_id), None
-                sink.skip(away)
+                gap, sink.left, sink.away = (sink.left, self.next_id), None, 0.0
+                sink.skip(gap)
         for name, sink in self.sinks.items():
             if name not in names and sink.left is None:
                 sink.left = self.next_id
@@ -268,50 +231,26 @@ class State(msgspec.Struct):
         counts = {name: count for name, count in lost.items() if count > 0}
         return [*(Drop(gap, "damaged", {}) for gap in gaps), Drop((0, 0), "damaged", counts)]
 
-    def checkpoint(
-        self, since: int = 0, dead: Sequence[DeadLetter] | None = None, committed: int | None = None
-    ) -> bytes:
+    def checkpoint(self, since: int = 0, *, letters: bool = True, committed: int | None = None) -> bytes:
         """The state encoded, of what the sources sent only messages in segments from id `since` on.
 
-        `dead` are the letters to go with it, all by default; a commit takes them to a table of their own,
-        and says with `committed` how far the database reaches by it.
+        With `letters` it says what is still to be done to the table of dead letters; a commit does it, and says with
+        `committed` how far the database reaches by it.
         """
         sent = {
             source: {token: message for token, message in table.items() if message.id >= since}
             for source, table in self.sent.items()
         }
-        letters = self.dead if dead is None else list(dead)
-        return _encoder.encode(
-            State(
-                self.spool_id,
-                self.epoch,
-                self.lsn,
-                self.next_id,
-                self.committed if committed is None else committed,
-                self.sinks,
-                self.received,
-                sent,
-                letters,
-                self.boots,
-            )
-        )
+        told = replace(self, sent=sent, committed=self.committed if committed is None else committed)
+        if not letters:
+            told.dead, told.buried = [], []
+        return _encoder.encode(told)
 
 
 _encoder = msgspec.msgpack.Encoder()
-_state_decoder = msgspec.msgpack.Decoder(State)
-_record_decoder = msgspec.msgpack.Decoder(Record)
+_decoder = msgspec.msgpack.Decoder(State)
 
 
 def decode_state(blob: bytes) -> State:
     """Raises msgspec.ValidationError or DecodeError on anything else."""
-    return _state_decoder.decode(blob)
-
-
-def encode_record(record: Record) -> bytes:
-    return _encoder.encode(record)
-
-
-def decode_record(blob: bytes) -> Record:
-    """Raises msgspec.ValidationError or DecodeError on anything else."""
-    record: Record = _record_decoder.decode(blob)
-    return record
+    return _decoder.decode(blob)

@@ -6,6 +6,8 @@ All of it is synchronous: a burst is appended, journaled and handed on within on
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
+import msgspec
+
 from collector.clock import Clock
 from collector.log import events
 from collector.reading import Reading
@@ -14,19 +16,24 @@ from collector.spool.filling import Filling, Origin
 from collector.spool.framing import ROTATE_BYTES
 from collector.spool.journal import Journal
 from collector.spool.progress import Span
-from collector.spool.state import (
+from collector.spool.records import (
+    Abandon,
+    Bury,
     Chunk,
     Committed,
     Confirm,
     DeadLetter,
     Drop,
+    Elapse,
     Forget,
     Held,
+    LetterKey,
     Record,
     Refuse,
+    Requeue,
     Settle,
-    State,
 )
+from collector.spool.state import State
 
 REMEMBERED = 4096
 """Safe messages of a source that are remembered, at least its window."""
@@ -128,11 +135,7 @@ class Tail:
             return None
         self._journal_fresh(filling)
         segment = filling.seal()
-        if self._strict or not self.journaled:
-            self.hidden = segment.id
-        self.segments[segment.id] = segment
-        self.opened[segment.id] = filling.opened
-        self.bytes += len(segment.body)
+        self._hold(segment, filling.opened)
         if not any(progress.left is None for progress in self.state.sinks.values()):
             self._release()
         return segment
@@ -161,6 +164,31 @@ class Tail:
         self.apply(Drop(ids, reason, counts))
         self._release()
         return sum(counts.values())
+
+    def requeue(self, sink: str, segments: Sequence[Segment], size: int) -> None:
+        """Dead letters of a configured sink, `size` bytes of them, become new segments; their identities stay.
+
+        The open segment must be sealed: ids are given in order.
+        """
+        assert self.filling is None
+        placed = [msgspec.structs.replace(s, id=id) for id, s in enumerate(segments, self.state.next_id)]
+        self.apply(Requeue(sink, placed, size))
+        for segment in placed:
+            self._hold(segment, self._clock.monotonic())
+
+    def bury(self, letters: list[LetterKey], size: int, reason: str) -> None:
+        """Gives up dead letters, `size` bytes of them."""
+        self.apply(Bury(letters, size, reason))
+
+    def abandon(self, sink: str) -> int:
+        """Gives up all that waits for a departed sink; returns how many readings it loses."""
+        pending = self.state.sinks[sink].pending
+        self.apply(Abandon(sink))
+        return pending
+
+    def elapse(self, seconds: float) -> None:
+        """So much running time counts towards the end of departed sinks."""
+        self.apply(Elapse(seconds))
 
     def commit_done(self, through: int) -> None:
         """Everything up to `through` is on disk, or wanted by nobody."""
@@ -271,7 +299,7 @@ class Tail:
     def _held(self) -> Iterator[Held]:
         """What a fresh journal file must hold besides its checkpoint, when the one before cannot be relied on."""
         for s in self.segments.values():
-            yield Held(s.id, s.first_seq, s.count, s.regime, s.body)
+            yield Held(s.id, s.first_seq, s.count, s.regime, s.body, s.epoch)
         if self.filling is not None and (taken := self.filling.taken()) is not None:
             yield taken
 
@@ -302,6 +330,14 @@ class Tail:
         if safe > self.safe:
             self.safe = safe
             self._on_safe(safe)
+
+    def _hold(self, segment: Segment, opened: float) -> None:
+        """From here on sinks may see the segment, unless it must be committed first."""
+        if self._strict or not self.journaled:
+            self.hidden = segment.id
+        self.segments[segment.id] = segment
+        self.opened[segment.id] = opened
+        self.bytes += len(segment.body)
 
     def _remove(self, id: int) -> None:
         self.bytes -= len(self.segments.pop(id).body)

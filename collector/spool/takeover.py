@@ -31,7 +31,7 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
     if replay is not None and (stored is None or replay.state.lsn >= stored.lsn):
         state = replay.state
         went_back |= not replay.whole or stored is None or state.committed > stored.committed
-        segments = assemble([c for c in replay.chunks if c.id >= known], state.epoch)
+        segments = [segment for segment in assemble(replay.chunks, state.epoch) if segment.id >= known]
     if state is None:
         state = State(spool_id=secrets.token_hex(8))
         await _adopt(database, state, sinks)
@@ -42,10 +42,11 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
     if went_back:
         wanted = await _give_up_what_is_gone(database, state, wanted)
     state.epoch = secrets.token_hex(8)
-    letters, state.dead = state.dead, []
-    if stored is None or went_back or wanted or letters:
+    letters, buried = state.dead, state.buried
+    state.dead, state.buried = [], []
+    if stored is None or went_back or wanted or letters or buried:
         state.committed = state.next_id - 1
-        await database.commit(wanted, letters, state.floor, state.checkpoint())
+        await database.commit(wanted, letters, buried, state.floor, state.checkpoint())
     if wanted:
         events.SPOOL_TAKEN_OVER.log(
             "spool: took over %d readings that the last run had in memory",
@@ -76,6 +77,14 @@ async def _adopt(database: Database, state: State, sinks: Sequence[str]) -> None
         readings = sum(count for _, count in rows)
         for name in sinks:
             state.sinks[name] = Progress(low=rows[0][0] - 1, received=readings, pending=readings)
+    row = 0
+    while letters := await database.letters(row, _LOOK):
+        for _, letter in letters:
+            gone = Progress(low=state.next_id - 1, left=None if letter.sink in sinks else state.next_id)
+            sink = state.sinks.setdefault(letter.sink, gone)
+            sink.received, sink.dead, sink.refused = sink.received + 1, sink.dead + 1, sink.refused + 1
+            state.dead_bytes += letter.size
+        row = letters[-1][0]
 
 
 async def _rows(database: Database, after: int) -> AsyncIterator[tuple[int, int]]:

@@ -107,9 +107,9 @@ def _sink_families(sinks: dict[str, SinkReport]) -> Iterator[Metric]:
     )
     yield _counters(
         "readings_dead",
-        "Readings the far end will never take.",
+        "Readings the far end refused for good; they became dead letters.",
         ["sink"],
-        (((name,), sink.ledger.dead) for name, sink in sinks.items()),
+        (((name,), sink.refused) for name, sink in sinks.items()),
     )
     yield _gauges(
         "spool_pending_readings",

@@ -4,6 +4,9 @@ from typing import Any
 
 import msgspec
 
+NOT_CONFIGURED = "not configured any more"
+"""The state of a sink that left the configuration while something was kept for it."""
+
 
 class Ledger(msgspec.Struct):
     """The books of one sink since it joined: received = delivered + pending + dropped + dead."""
@@ -52,9 +55,11 @@ class SourceReport(msgspec.Struct):
 class SinkReport(msgspec.Struct):
     type: str
     state: str
-    """connecting | connected | waiting | held | stopped"""
+    """connecting | connected | waiting | held | stopped, or `NOT_CONFIGURED`"""
     ledger: Ledger
     connected: bool = False
+    refused: int = 0
+    """Readings refused for good since it joined, also those that were sent again or dropped since."""
     attempts: dict[str, int] = {}
     """Deliveries and connection attempts of this run by outcome."""
     backoff_seconds: float = 0.0

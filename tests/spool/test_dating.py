@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from collector.clock import Regime
@@ -16,6 +15,7 @@ from collector.contracts import Outcome
 from collector.reading import Reading
 from collector.segment import Part, Segment
 from collector.sinks import wire
+from collector.spool import letters
 from tests.spool.rig import Rig
 
 HOUR = 3600 * 10**9
@@ -202,7 +202,17 @@ async def test_a_dead_letter_keeps_the_time_that_was_sent(young: Rig) -> None:
     [part] = young.spool.parts("cloud", segment)
     young.spool.settle("cloud", part, Outcome(dead={0: "bad"}))
     [letter] = young.spool.tail.state.dead
-    assert OFFSET + at in msgspec.msgpack.decode(letter.reading)
+    letter_segment = letters.readable(letter)
+    assert letter_segment is not None
+    [reading] = letter_segment.readings()
+    assert reading.time_ns == OFFSET + at
+    young.clock.now += 2
+    await young.spool.tend()
+    assert await letters.requeue(young.spool, lambda letter: True) == 1
+    for _ in range(2):
+        again = await show(young)
+        assert (again.first_seq, told(again)) == (segment.first_seq, told(segment))
+        await crash(young)
 
 
 async def test_the_first_delivery_is_final_for_every_sink_and_after_sigkill(young: Rig) -> None:

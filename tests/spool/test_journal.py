@@ -8,7 +8,8 @@ import pytest
 
 from collector.clock import Regime
 from collector.spool.journal import Journal
-from collector.spool.state import Chunk, Settle, State
+from collector.spool.records import Chunk, Settle
+from collector.spool.state import State
 
 
 def chunk(id: int) -> Chunk:

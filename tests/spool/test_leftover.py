@@ -11,7 +11,8 @@ from collector.clock import Regime
 from collector.spool.framing import HEADER, LIMIT_BYTES, framed
 from collector.spool.journal import Journal
 from collector.spool.leftover import KEPT
-from collector.spool.state import Chunk, State, encode_record
+from collector.spool.records import Chunk, encode_record
+from collector.spool.state import State
 
 AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
 

@@ -5,21 +5,19 @@ from msgspec.structs import replace
 
 from collector.clock import Regime
 from collector.segment import Segment
-from collector.spool.state import (
+from collector.spool.records import (
     Chunk,
     Confirm,
     DeadLetter,
     Drop,
     Forget,
-    Sent,
     Settle,
     Shown,
-    State,
     Synchronised,
     decode_record,
-    decode_state,
     encode_record,
 )
+from collector.spool.state import Sent, State, decode_state
 
 REGIME = Regime("boot", 0, True)
 

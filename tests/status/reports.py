@@ -56,6 +56,7 @@ def busy_report() -> Report:
                 "mqtt",
                 "connected",
                 Ledger(received=1000, delivered=950, pending=40, dropped={"full": 8}, dead=2),
+                refused=2,
                 connected=True,
                 attempts={"settled": 19, "retry": 1},
             ),

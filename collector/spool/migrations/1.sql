@@ -25,6 +25,6 @@ CREATE TABLE dead (
     epoch   TEXT    NOT NULL,
     seq     INTEGER NOT NULL,
     reason  TEXT    NOT NULL,
-    reading BLOB    NOT NULL, -- msgpack
+    reading BLOB    NOT NULL, -- msgpack of a segment of this reading alone
     UNIQUE (sink, epoch, seq)
 );

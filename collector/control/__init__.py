@@ -1,0 +1,1 @@
+"""Questions to the spool: asked by the command line, answered by the daemon, which alone writes."""
