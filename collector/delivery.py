@@ -42,19 +42,17 @@ class SinkDelivery:
             lost = await self.sink.open()
         except SinkError as error:
             self.attempts["unreachable"] += 1
-            await self._wait(Outcome("hold" if error.hold else "retry", reason=str(error)))
-            return
-        try:
+            trouble = Outcome("hold" if error.hold else "retry", reason=str(error))
+        else:
             if lost is not None:
                 self._reached()
             trouble = await self._deliver_until(lost)
-        finally:
-            self._spool.ready(self.name, False)
+        self._spool.ready(self.name, False)
         await self.sink.close()
         await self._wait(trouble)
 
     def _reached(self) -> None:
-        """The far end has answered. Until then readings gather as for a sink that is away."""
+        """The far end has answered."""
         if self.state == "connected":
             return
         self.state, self.last_error, self.backoff_seconds = "connected", None, 0.0

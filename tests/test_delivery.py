@@ -194,6 +194,18 @@ async def test_without_a_connection_the_first_answer_says_connected(rig: Rig) ->
     assert ready == [False] * 4 + [True] * 5
 
 
+async def test_a_sink_without_a_connection_costs_no_commit_while_nobody_has_failed(rig: Rig) -> None:
+    rig.spool.ready("cloud", True)  # as a start leaves it
+    rig.append([1])
+    rig.spool.flush()
+    rig.clock.now += 2
+    await rig.spool.tend()
+    assert rig.spool.commits.seconds.count == 0, "commit_after is for sinks that are away"
+    books = rig.spool.tail.state.sinks["cloud"]
+    await work(rig, Connectionless(), lambda: books.delivered == 1)
+    assert rig.spool._outlets["cloud"].ready
+
+
 async def test_a_split_that_was_cut_short_goes_on_with_the_same_pieces(rig: Rig) -> None:
     fill(rig, 1, count=16)
     lost = iter([Outcome("retry", reason="no answer")])
@@ -211,10 +223,10 @@ async def test_a_split_that_was_cut_short_goes_on_with_the_same_pieces(rig: Rig)
 
 
 async def test_readings_gather_while_the_sink_is_away(rig: Rig) -> None:
-    assert not rig.spool._outlets["cloud"].ready
-    sink = Scripted()
-    await work(rig, sink, lambda: rig.spool._outlets["cloud"].ready)
-    assert not rig.spool._outlets["cloud"].ready
+    rig.spool.ready("cloud", True)
+    away = Scripted(refusals=["no route to host"] * 1000)
+    await work(rig, away, lambda: not rig.spool._outlets["cloud"].ready)
+    await work(rig, Scripted(), lambda: rig.spool._outlets["cloud"].ready)
 
 
 async def test_a_sink_that_raises_loses_nothing(rig: Rig) -> None:

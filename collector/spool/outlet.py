@@ -19,8 +19,8 @@ class Outlet:
 
     def __init__(self, progress: Progress, tail: Tail, database: Database, dating: Dating) -> None:
         self.progress = progress
-        self.ready = False
-        """Whether the sink can take segments now."""
+        self.ready = True
+        """Whether the sink can take segments now, as far as anybody knows: an attempt that fails says it cannot."""
         self.wake = asyncio.Event()
         """Set when there may be something new."""
         self._tail = tail
