@@ -53,34 +53,36 @@ def tls_context(
     """
     context = ssl.create_default_context() if ca_file is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    named = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
-    mistakes = [f"{key} {file}: {fault}" for key, file in named.items() if file and (fault := _unusable(file))]
-    readable = not mistakes
-    if readable and ca_file is not None:
+    mistakes = _unusable(ca_file=ca_file)
+    if ca_file is not None and not mistakes:
         try:
             context.load_verify_locations(ca_file)
         except ssl.SSLError:
             mistakes.append(f"ca_file {ca_file}: holds no certificate in PEM form")
-    if readable and cert_file is not None:
-        mistakes += _load_own(context, cert_file, key_file)
-    if cert_file is None and key_file is not None:
+    if cert_file is not None:
+        mistakes += _unusable(cert_file=cert_file, key_file=key_file) or _load_own(context, cert_file, key_file)
+    elif key_file is not None:
         mistakes.append(f"key_file {key_file}: needs a cert_file beside it")
     if mistakes:
         raise ConfigurationError(mistakes)
     return context
 
 
-def _unusable(file: Path) -> str | None:
-    """Why OpenSSL, which does not say on which of its files it failed, need not be asked to read this one."""
-    try:
-        # Without O_NONBLOCK a FIFO in the file's place would hold us for ever, as it would OpenSSL.
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        return error.strerror
-    try:
-        return None if stat.S_ISREG(os.fstat(descriptor).st_mode) else "is no regular file"
-    finally:
-        os.close(descriptor)
+def _unusable(**files: Path | None) -> list[str]:
+    """Why these need not be given to OpenSSL, which does not say on which of several it failed."""
+    mistakes = []
+    for key, file in files.items():
+        if file is not None:
+            try:
+                # Without O_NONBLOCK a FIFO in the file's place would hold us for ever, as it would OpenSSL.
+                descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except OSError as error:
+                mistakes.append(f"{key} {file}: {error.strerror}")
+                continue
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                mistakes.append(f"{key} {file}: is no regular file")
+            os.close(descriptor)
+    return mistakes
 
 
 def _load_own(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> list[str]:

@@ -66,7 +66,7 @@ level = "info"
 
 
 def test_the_example_of_the_design_is_accepted_without_a_word(tmp_path: Path) -> None:
-    configuration, warnings, _, path = loaded(tmp_path, DESIGN_EXAMPLE)
+    configuration, warnings, _, path, _ = loaded(tmp_path, DESIGN_EXAMPLE)
     assert warnings == []
     assert path == tmp_path / "collector.toml"
     assert configuration.collector.id == "greenhouse-01"
@@ -227,7 +227,7 @@ def test_later_files_win_key_by_key(tmp_path: Path) -> None:
     hold = "1s"
     commit_after = "2s"
     """
-    configuration, _, origins, _ = loaded(
+    configuration, _, origins, *_ = loaded(
         tmp_path,
         text,
         **{
