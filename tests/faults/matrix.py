@@ -78,7 +78,7 @@ WITHOUT_TEST = {
 """Why a row has no test."""
 
 
-def tests_by_row() -> dict[int, list[str]]:
+def marked() -> dict[int, list[str]]:
     """`path::name` of the tests that carry each row's marker, in order."""
     found: dict[int, list[str]] = {}
     for file in sorted(TESTS.rglob("test_*.py")):
@@ -103,14 +103,15 @@ def _rows(decorators: list[ast.expr]) -> list[int]:
 
 def render() -> str:
     """MATRIX.md."""
-    tests = tests_by_row()
+    tests = marked()
     tested = sum(row in tests for row in ROWS)
     lines = [
         "# Fault matrix",
         "",
         f"{len(ROWS)} faults, {tested} of them injected by tests. `make faults` runs these; `make fault-table` writes",
-        "this page from their markers, `@pytest.mark.fault(ROW)`. All hold the same: nothing lost, nothing twice, the",
-        "books balance, the process recovers unaided, memory, disk and descriptors stay bounded, status tells the truth.",
+        "this page from their markers, `@pytest.mark.fault(ROW)`. What must hold is the same for all: nothing lost,",
+        "nothing twice, the books balance, the process recovers unaided, memory, disk and descriptors stay bounded,",
+        "and status tells the truth.",
         "",
         "| # | Fault | Test |",
         "|---|---|---|",
