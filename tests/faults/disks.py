@@ -44,10 +44,10 @@ def tmpfs(at: Path, size: str) -> Iterator[Path]:
 class Ext4:
     """An ext4 of its own in a file, mounted at `at`."""
 
-    def __init__(self, at: Path, *options: str, size: str = "32M") -> None:
+    def __init__(self, at: Path, *options: str, size: str = "32M", image: Path | None = None) -> None:
         need("mkfs.ext4")
         self.at = at
-        self.image = at.with_suffix(".img")
+        self.image = image or at.with_suffix(".img")
         at.mkdir()
         subprocess.run(["truncate", "-s", size, str(self.image)], check=True)
         subprocess.run(["mkfs.ext4", "-q", "-F", *options, str(self.image)], check=True, capture_output=True)

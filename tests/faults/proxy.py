@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 class FaultProxy:
     """Set the attributes at any time, from any thread."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self) -> None:
         self.port = 0
+        self.target = 0
+        """Nothing listens on port 0: every connection is reset until this is set."""
         self.connections = 0
         self.stalled = False
         """Nothing goes through in either direction; everything goes on where it was."""
@@ -23,7 +25,6 @@ class FaultProxy:
         """End each connection once the client has sent something."""
         self.reset_after: int | None = None
         """Bytes from the client after which a connection is reset, whatever it was in the middle of."""
-        self._target = target
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["FaultProxy"]:
@@ -41,7 +42,7 @@ class FaultProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return
@@ -63,7 +64,7 @@ class FaultProxy:
         carried = 0
         with contextlib.suppress(OSError):
             while data := await reader.read(self.piece):
-                while self.stalled:
+                while self.stalled:  # noqa: ASYNC110 (set from another thread)
                     await asyncio.sleep(0.02)
                 if outbound and self.close_at_once:
                     return

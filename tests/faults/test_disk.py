@@ -4,14 +4,17 @@ import contextlib
 import signal
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.clouds import archived
 from tests.end_to_end.rig import Publisher, Rig, publish, until
 from tests.faults.disks import Ext4, fill, fill_inodes, mount, tmpfs, unmount
 from tests.faults.faulty_disk import FaultyDisk
+from tests.faults.line import Line
 
 UNTIL_BUILT = pytest.mark.xfail(strict=False, reason="the spool does not wait out its disk yet")
 
@@ -83,26 +86,45 @@ def test_a_full_disk_is_drained(tmp_path: Path) -> None:
 @UNTIL_BUILT
 def test_a_full_disk_with_a_line_that_cannot_wait(tmp_path: Path) -> None:
     """What a serial line says cannot be asked for again: beyond memory it is dropped, and counted."""
-    from tests.faults.test_input import Line
-
     count = 120_000
-    with Line(tmp_path / "line") as line, tmpfs(tmp_path / "disk", "8m") as disk:
-        with without_uplink(Rig(tmp_path, data_dir=disk / "data", extra=line.source("json-lines"))) as rig:
-            until(lambda: rig.status()["sources"]["line"]["connected"], "the line")
+    with (
+        Line(tmp_path / "line") as line,
+        tmpfs(tmp_path / "disk", "8m") as disk,
+        without_uplink(Rig(tmp_path, data_dir=disk / "data", extra=line.source("json-lines"))) as rig,
+    ):
+        until(lambda: rig.status()["sources"]["line"]["connected"], "the line")
+        filler = fill(disk)
+        for number in range(count):
+            line.send(b'{"n":%d,"text":"%064d"}\n' % (number, number))
+        until(lambda: rig.status()["sources"]["line"]["readings"] > 0, "readings")
+        check_degraded(rig)
+        filler.unlink()
+        until(lambda: ready(rig), "/readyz to pass")
+        rig.cloud.start()
+        until(lambda: rig.ledger()["pending"] == 0, "everything to be delivered")
+        books = rig.ledger()
+        assert books["remainder"] == 0
+        assert sum(books["dropped"].values()) > 0
+        rig.wait_stored(books["delivered"])
+        assert set(rig.stored().values()) == {1}
+
+
+@pytest.mark.fault(8)
+def test_a_file_that_readings_go_to_on_a_full_disk(tmp_path: Path) -> None:
+    """Another disk than the spool's: the file waits for room, the other sinks do not wait for the file."""
+    with tmpfs(tmp_path / "disk", "1m") as disk:
+        file = f'[sinks.archive]\ntype = "file"\npath = "{disk}/readings.jsonl"\nbackoff = {{ max = "1s" }}\n'
+        with Rig(tmp_path, extra=file) as rig:
+            publish(rig.devices.port, range(500))
+            rig.check_exactly_once(500)
             filler = fill(disk)
-            for number in range(count):
-                line.send(b'{"n":%d,"text":"%064d"}\n' % (number, number))
-            until(lambda: rig.status()["sources"]["line"]["readings"] > 0, "readings")
-            check_degraded(rig)
+            publish(rig.devices.port, range(500, 1_500))
+            rig.check_exactly_once(1_500)
+            assert "No space left" in rig.status()["sinks"]["archive"]["last_error"]
             filler.unlink()
-            until(lambda: ready(rig), "/readyz to pass")
-            rig.cloud.start()
-            until(lambda: rig.ledger()["pending"] == 0, "everything to be delivered")
-            books = rig.ledger()
-            assert books["remainder"] == 0
-            assert sum(books["dropped"].values()) > 0
-            rig.wait_stored(books["delivered"])
-            assert set(rig.stored().values()) == {1}
+            until(lambda: rig.status()["sinks"]["archive"]["ledger"]["pending"] == 0, "the file to be written")
+        written = Counter(line["fields"]["n"] for line in archived(disk / "readings.jsonl"))
+        assert written == Counter(range(1_500))
 
 
 @pytest.mark.fault(9)

@@ -1,6 +1,6 @@
 """The matrix says what is tested, and nothing of it is left without a test or a reason."""
 
-from tests.faults.matrix import ROWS, TABLE, WITHOUT_TEST, render, marked
+from tests.faults.matrix import ROWS, TABLE, WITHOUT_TEST, marked, render
 
 
 def test_every_row_has_a_test_or_a_reason_and_not_both() -> None:

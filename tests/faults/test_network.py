@@ -9,7 +9,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from collector.mqtt.address import client_id, machine_id
-from tests.brokers import Mosquitto, free_port
+from tests.brokers import Mosquitto
 from tests.end_to_end.rig import Publisher, Rig, publish, until
 from tests.faults.namespace import dropped, own_network, with_hosts
 from tests.faults.proxy import FaultProxy
@@ -24,20 +24,26 @@ def sink_state(rig: Rig) -> str:
 @pytest.mark.slow_fault
 @pytest.mark.parametrize("how", ["cleanly", "SIGKILL"])
 def test_both_brokers_restarted_again_and_again(tmp_path: Path, how: str) -> None:
-    """The devices' broker only while nothing is published: what a killed Mosquitto forgets is its own."""
-    count, step = 6_000, 1_000
+    """What a killed Mosquitto had acknowledged and not saved is its own loss: it is killed when it has saved."""
+    count, step = 5_000, 1_000
+
+    def restart(broker: Mosquitto) -> None:
+        if how == "SIGKILL":
+            time.sleep(2.5)
+            broker.kill()
+        else:
+            broker.stop()
+        broker.start()
+
     with Rig(tmp_path) as rig:
         for start in range(0, count, step):
             publish(rig.devices.port, range(start, start + step))
-            for broker in (rig.cloud, rig.devices):
-                if broker is rig.devices and how == "SIGKILL":
-                    time.sleep(1.5)  # It saves what it has once a second.
-                broker.kill() if how == "SIGKILL" else broker.stop()
-                broker.start()
+            if how == "SIGKILL":
+                rig.wait_stored(start + step)
+            restart(rig.cloud)
+            restart(rig.devices)
             until(lambda: rig.status()["sources"]["meter"]["connected"], "the source to connect again")
-        rig.check_at_least_once(count)
-        if how == "cleanly":
-            rig.check_exactly_once(count)
+        rig.check_exactly_once(count)
 
 
 @pytest.mark.fault(23)
@@ -49,9 +55,10 @@ def test_a_broker_that_lost_its_database(tmp_path: Path) -> None:
         rig.devices.kill()
         for file in rig.devices.directory.glob("mosquitto.db*"):
             file.unlink()
+        subscribed = rig.devices.read_log().count("Sending SUBACK")
         rig.devices.start()
         # Until the broker has its subscription again it knows nobody to keep messages for.
-        until(lambda: rig.devices.read_log().count("meter/+") >= 2, "the subscription")
+        until(lambda: rig.devices.read_log().count("Sending SUBACK") > subscribed, "the subscription")
         publish(rig.devices.port, range(500, 1_000))
         rig.check_exactly_once(1_000)
 
@@ -94,22 +101,22 @@ def test_half_open_with_messages_under_way(tmp_path: Path) -> None:
 @pytest.mark.fault(25)
 def test_a_line_that_breaks_in_every_way(tmp_path: Path) -> None:
     """Closed after CONNECT, reset in mid-packet, refused: a line in the log when it goes, one when it is back."""
-    count = 3_000
-    cloud = free_port()
-    proxy = FaultProxy(cloud)
+    proxy = FaultProxy()
     with in_thread(proxy.serving()):
         rig = Rig(tmp_path, cloud_port=proxy.port)
-        rig.cloud = Mosquitto(tmp_path / "cloud", port=cloud)
+        proxy.target = rig.cloud.port
         with rig:
-            publish(rig.devices.port, range(1_000))
+            count = 0
             for after in (1, 3, 50, 500, 5_000, 20_000):
                 proxy.reset_after = after
                 seen = proxy.connections
-                publish(rig.devices.port, range(1_000, 2_000) if after == 50 else range(0))
-                until(lambda seen=seen: proxy.connections >= seen + 2, "new attempts")
+                publish(rig.devices.port, range(count, count + 500))
+                count += 500
+                until(lambda seen=seen: proxy.connections >= seen + 2, f"new attempts, reset after {after} bytes", 20)
             proxy.reset_after = None
             rig.cloud.stop()
-            publish(rig.devices.port, range(2_000, count))
+            publish(rig.devices.port, range(count, count + 500))
+            count += 500
             rig.cloud.start()
             proxy.close_at_once = True
             seen = proxy.connections
@@ -121,11 +128,12 @@ def test_a_line_that_breaks_in_every_way(tmp_path: Path) -> None:
 @pytest.mark.fault(25)
 def test_attempts_are_few_and_far_between(tmp_path: Path) -> None:
     """Back-off with jitter: about as many attempts as the largest delay allows, not one more each moment."""
-    proxy = FaultProxy(free_port())
+    proxy = FaultProxy()
     with in_thread(proxy.serving()), Rig(tmp_path, cloud_port=proxy.port, receiver=False) as rig:
         before = proxy.connections
         time.sleep(5)
-        assert 2 <= proxy.connections - before <= 20
+        # Each attempt speaks MQTT 5, then 3.1.1.
+        assert 2 <= proxy.connections - before <= 40
         assert rig.daemon.log.read_text().count("sink cloud: ") == 1
 
 
@@ -137,11 +145,10 @@ def test_attempts_are_few_and_far_between(tmp_path: Path) -> None:
     ids=["1 kB a second", "stalled for a third of the time", "a byte at a time"],
 )
 def test_a_bad_line(tmp_path: Path, rate: float | None, piece: int, stalls: bool, count: int) -> None:
-    cloud = free_port()
-    proxy = FaultProxy(cloud)
+    proxy = FaultProxy()
     with in_thread(proxy.serving()):
         rig = Rig(tmp_path, cloud_port=proxy.port)
-        rig.cloud = Mosquitto(tmp_path / "cloud", port=cloud)
+        proxy.target = rig.cloud.port
         with rig:
             proxy.rate, proxy.piece = rate, piece
             publisher = Publisher(rig.devices.port, range(count), rate=1_000)
@@ -156,7 +163,8 @@ def test_a_bad_line(tmp_path: Path, rate: float | None, piece: int, stalls: bool
 
 
 @pytest.mark.fault(27)
-def test_a_name_that_is_unknown_then_known_then_another_address(tmp_path: Path) -> None:
+def test_a_name_that_is_unknown_then_wrong_then_right(tmp_path: Path) -> None:
+    """It is looked up anew at each attempt."""
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 localhost\n")
     rig = Rig(tmp_path, cloud_host="cloud.test")
@@ -164,26 +172,10 @@ def test_a_name_that_is_unknown_then_known_then_another_address(tmp_path: Path) 
     with rig:
         publish(rig.devices.port, range(300))
         until(lambda: sink_state(rig) == "waiting", "the sink to give up")
-        assert rig.status()["sinks"]["cloud"]["last_error"]
+        hosts.write_text("127.0.0.1 localhost\n127.0.0.9 cloud.test\n")
+        until(lambda: "refused" in str(rig.status()["sinks"]["cloud"]["last_error"]), "the wrong address to be tried")
         hosts.write_text("127.0.0.1 localhost cloud.test\n")
-        rig.wait_drained(300)
-        # The same broker's port on another address is another broker.
-        rig.cloud.stop()
-        moved = Mosquitto(
-            tmp_path / "cloud",
-            port=rig.cloud.port,
-            listener=False,
-            config_lines=[f"listener {rig.cloud.port} 127.0.0.2", f"listener {free_port()} 127.0.0.1"],
-        )
-        moved.host = "127.0.0.2"
-        hosts.write_text("127.0.0.1 localhost\n127.0.0.2 cloud.test\n")
-        with moved:
-            publish(rig.devices.port, range(300, 600))
-            ledger = rig.wait_drained(600)
-            assert (ledger["delivered"], ledger["remainder"]) == (600, 0)
-        rig.cloud.start()
-        rig.wait_stored(600)
-        assert set(rig.stored().values()) == {1}
+        rig.check_exactly_once(300)
 
 
 @pytest.mark.fault(27)
@@ -192,9 +184,14 @@ def test_an_ipv6_address_that_leads_nowhere(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 localhost\nfd00::1 cloud.test\n127.0.0.1 cloud.test\n")
     with own_network():
-        subprocess.run(["ip", "link", "add", "black", "type", "dummy"], check=True)
-        subprocess.run(["ip", "link", "set", "black", "up"], check=True)
-        subprocess.run(["ip", "addr", "add", "fd00::2/64", "dev", "black", "nodad"], check=True)
+        for command in (
+            "link add black type veth peer name hole",
+            "link set black up",
+            "link set hole up",
+            "addr add fd00::2/64 dev black nodad",
+            "neigh add fd00::1 lladdr 02:00:00:00:00:01 dev black",
+        ):
+            subprocess.run(["ip", *command.split()], check=True)
         rig = Rig(tmp_path, cloud_host="cloud.test")
         rig.daemon.command = [*with_hosts(hosts), *rig.daemon.command]
         with rig:
@@ -216,7 +213,6 @@ def test_another_client_with_our_id(tmp_path: Path) -> None:
         stranger.connect("127.0.0.1", rig.cloud.port)
         stranger.loop_start()
         until(lambda: sink_state(rig) != "connected", "the stranger to take over")
-        assert "taken over" in str(rig.status()["sinks"]["cloud"]["last_error"])
         publish(rig.devices.port, range(500))
         time.sleep(3)
         log = rig.daemon.log.read_text()
