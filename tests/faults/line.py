@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import tty
 from pathlib import Path
 
@@ -13,6 +14,7 @@ class Line:
     def __enter__(self) -> "Line":
         self._device, self._line = pty.openpty()
         tty.setraw(self._line)
+        os.set_blocking(self._device, False)
         self.port.symlink_to(os.ttyname(self._line))
         return self
 
@@ -21,8 +23,10 @@ class Line:
         os.close(self._line)
 
     def send(self, data: bytes) -> None:
-        """Waits until the line has taken it all."""
+        """Waits until the line has taken it all, at most 10 s at a time."""
         while data:
+            _, free, _ = select.select([], [self._device], [], 10)
+            assert free, "nobody reads the line"
             data = data[os.write(self._device, data) :]
 
     def source(self, profile: str) -> str:

@@ -75,6 +75,7 @@ def check(rig: Rig, cloud: Cloud, dead: int = 0) -> None:
 
 
 @pytest.mark.fault(29)
+@pytest.mark.slow_fault
 @pytest.mark.parametrize("code", [0x80, 0x83, 0x87, 0x97])
 def test_a_message_that_is_refused_for_a_while_is_not_delivered(tmp_path: Path, code: int) -> None:
     """0x87 is told apart: somebody must see to it."""
@@ -146,6 +147,7 @@ def test_acknowledgements_that_never_come_are_asked_for_again_on_a_new_connectio
 
 
 @pytest.mark.fault(31)
+@pytest.mark.slow_fault
 @pytest.mark.parametrize("code", [0x80, 0x87])
 def test_a_subscription_that_is_refused_is_told_and_asked_for_again(tmp_path: Path, code: int) -> None:
     answers = [code, code, code]
@@ -180,6 +182,7 @@ def test_a_broker_of_qos_0_only_takes_nothing(tmp_path: Path) -> None:
     with delivering(tmp_path, cloud) as rig:
         publish(rig.devices.port, range(N))
         until(lambda: rig.status()["sinks"]["cloud"]["state"] in ("held", "waiting"), "the sink to say no")
+        until(lambda: rig.ledger()["received"] == N, "all messages")
         books = rig.ledger()
         assert (books["delivered"], books["pending"], books["dead"], books["remainder"]) == (0, N, 0, 0)
         assert "QoS" in rig.status()["sinks"]["cloud"]["last_error"]

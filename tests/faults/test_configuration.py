@@ -12,6 +12,7 @@ N = 500
 
 
 @pytest.mark.fault(46)
+@pytest.mark.slow_fault
 @pytest.mark.parametrize("mistake", ["not TOML", "no such profile", "unknown key"])
 def test_a_mistake_stops_the_start_and_touches_nothing(tmp_path: Path, mistake: str) -> None:
     with Rig(tmp_path) as rig:

@@ -48,6 +48,7 @@ def check_counted(rig: Rig, new: int) -> int:
 
 
 @pytest.mark.fault(15)
+@pytest.mark.slow_fault
 def test_a_flipped_bit_costs_one_segment_and_is_counted(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         database = with_backlog(rig)
@@ -96,6 +97,7 @@ DAMAGES = [zero_a_page, cut_in_half, wipe_the_header, empty, replace]
 
 
 @pytest.mark.fault(16)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_database_goes_into_quarantine(tmp_path: Path, damage: Callable[[Path], None]) -> None:
@@ -114,6 +116,7 @@ def test_a_damaged_database_goes_into_quarantine(tmp_path: Path, damage: Callabl
 
 
 @pytest.mark.fault(16)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 @pytest.mark.parametrize("damage", [zero_a_page, wipe_the_header])
 def test_a_database_damaged_while_in_use(tmp_path: Path, damage: Callable[[Path], None]) -> None:
@@ -132,6 +135,7 @@ def test_a_database_damaged_while_in_use(tmp_path: Path, damage: Callable[[Path]
 
 
 @pytest.mark.fault(17)
+@pytest.mark.slow_fault
 @pytest.mark.parametrize("name", ["-wal", "-shm"])
 def test_a_file_beside_the_database_deleted_after_a_crash(tmp_path: Path, name: str) -> None:
     with Rig(tmp_path) as rig:
@@ -150,6 +154,7 @@ def test_a_file_beside_the_database_deleted_after_a_crash(tmp_path: Path, name: 
 
 
 @pytest.mark.fault(17)
+@pytest.mark.slow_fault
 def test_a_foreign_shared_memory_file(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         database = with_backlog(rig)

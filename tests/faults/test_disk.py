@@ -128,6 +128,7 @@ def test_a_file_that_readings_go_to_on_a_full_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(9)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 def test_a_disk_that_fills_up_at_a_checkpoint(tmp_path: Path) -> None:
     """The WAL takes what the database file then has no room for."""
@@ -139,6 +140,7 @@ def test_a_disk_that_fills_up_at_a_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(9)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 def test_started_on_a_full_disk(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "8m") as disk, Rig(tmp_path, data_dir=disk / "data") as rig:
@@ -159,6 +161,7 @@ def test_started_on_a_full_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(10)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 def test_no_inodes_left(tmp_path: Path) -> None:
     """Working on needs none. Starting does: SQLite's own files were taken away at the clean stop."""
@@ -183,6 +186,7 @@ def test_no_inodes_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(11, 12)
+@pytest.mark.slow_fault
 @pytest.mark.parametrize(("call", "often"), [("write", "once"), ("sync", "once"), ("sync", "always")])
 def test_an_io_error_ends_the_process_with_nothing_lost(tmp_path: Path, call: str, often: str) -> None:
     """After a failed fsync the kernel takes the pages for clean, so a second one proves nothing."""
@@ -207,6 +211,7 @@ def test_an_io_error_ends_the_process_with_nothing_lost(tmp_path: Path, call: st
 
 
 @pytest.mark.fault(13)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 def test_a_disk_that_the_kernel_made_read_only(tmp_path: Path) -> None:
     """As errors=remount-ro does: ext4 aborts its journal, so the disk must be mounted afresh."""
@@ -231,6 +236,7 @@ def test_a_disk_that_the_kernel_made_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(13)
+@pytest.mark.slow_fault
 @UNTIL_BUILT
 def test_started_on_a_read_only_disk(tmp_path: Path) -> None:
     with (
@@ -287,6 +293,7 @@ def test_a_database_that_somebody_has_locked(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(19)
+@pytest.mark.slow_fault
 def test_a_disk_that_was_taken_away(tmp_path: Path) -> None:
     """Detached, it still takes what is written through descriptors that are open; the next start needs it back."""
     with (

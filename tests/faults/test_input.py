@@ -112,6 +112,7 @@ def test_a_flood_faster_than_the_uplink(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(44)
+@pytest.mark.slow_fault
 def test_retained_messages_and_duplicates_in_masses(tmp_path: Path) -> None:
     """Equal messages are readings all the same; retained ones do not come again with a restart."""
     count = 3_000

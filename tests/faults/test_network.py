@@ -64,6 +64,7 @@ def test_a_broker_that_lost_its_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(24)
+@pytest.mark.slow_fault
 def test_half_open_connections_on_both_sides(tmp_path: Path) -> None:
     """Packets vanish; keep-alive finds out within 1.5 times its interval and a look."""
     with own_network("iptables"):
@@ -126,6 +127,7 @@ def test_a_line_that_breaks_in_every_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(25)
+@pytest.mark.slow_fault
 def test_attempts_are_few_and_far_between(tmp_path: Path) -> None:
     """Back-off with jitter: about as many attempts as the largest delay allows, not one more each moment."""
     proxy = FaultProxy()
@@ -163,6 +165,7 @@ def test_a_bad_line(tmp_path: Path, rate: float | None, piece: int, stalls: bool
 
 
 @pytest.mark.fault(27)
+@pytest.mark.slow_fault
 def test_a_name_that_is_unknown_then_wrong_then_right(tmp_path: Path) -> None:
     """It is looked up anew at each attempt."""
     hosts = tmp_path / "hosts"
@@ -179,6 +182,7 @@ def test_a_name_that_is_unknown_then_wrong_then_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(27)
+@pytest.mark.slow_fault
 def test_an_ipv6_address_that_leads_nowhere(tmp_path: Path) -> None:
     """Packets to it vanish; the name's other address must not wait for the end of the attempt."""
     hosts = tmp_path / "hosts"
@@ -201,6 +205,7 @@ def test_an_ipv6_address_that_leads_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(28)
+@pytest.mark.slow_fault
 def test_another_client_with_our_id(tmp_path: Path) -> None:
     """Each takes the connection from the other; we back off, and have it for good once the stranger leaves."""
     with Rig(tmp_path) as rig:

@@ -121,6 +121,7 @@ def killed_at_each(tmp_path: Path, places: list[str], hits: list[int], *, away: 
 
 
 @pytest.mark.fault(2)
+@pytest.mark.slow_fault
 def test_sigkill_between_commit_and_acknowledgement(tmp_path: Path) -> None:
     killed_at_each(tmp_path, [COMMIT[1], ACKNOWLEDGE[0]], [2], away=True)
 
@@ -161,6 +162,7 @@ def test_sigterm_under_load_and_a_second_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(5)
+@pytest.mark.slow_fault
 def test_stopped_for_longer_than_keep_alive(tmp_path: Path) -> None:
     """Both brokers give it up (1.5 times keep-alive), and it finds its sessions again."""
     count = 4_000
@@ -178,6 +180,7 @@ def test_stopped_for_longer_than_keep_alive(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(6)
+@pytest.mark.slow_fault
 def test_killed_for_want_of_memory(tmp_path: Path) -> None:
     """The kernel's own OOM kill, in a memory cgroup that is made too small under load."""
     need_cgroup()

@@ -52,6 +52,7 @@ def status_answers(rig: Rig) -> bool:
 
 
 @pytest.mark.fault(51)
+@pytest.mark.slow_fault
 def test_clients_of_the_status_page_that_never_finish(tmp_path: Path) -> None:
     """Half a request on each of 300 connections: readings flow, and whoever asks properly is answered."""
     with Rig(tmp_path) as rig, contextlib.ExitStack() as clients:

@@ -129,6 +129,7 @@ def test_a_token_revoked_for_a_while_drops_nothing(tmp_path: Path, ingest: Inges
 
 
 @pytest.mark.fault(36)
+@pytest.mark.slow_fault
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("kind", ["seconds", "date", "absurd"])
 def test_retry_after_is_honoured_and_capped(tmp_path: Path, ingest: Ingest, status: int, kind: str) -> None:
@@ -151,7 +152,16 @@ def test_retry_after_is_honoured_and_capped(tmp_path: Path, ingest: Ingest, stat
 
 
 @pytest.mark.fault(37)
-@pytest.mark.parametrize("answer", ["reply lost", "reset after 204", "cut short", "login page", "never"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "reply lost",
+        "reset after 204",
+        "cut short",
+        "login page",
+        pytest.param("never", marks=pytest.mark.slow_fault),
+    ],
+)
 def test_an_answer_that_cannot_be_relied_on_means_the_same_again(tmp_path: Path, ingest: Ingest, answer: str) -> None:
     """Each request is answered badly the first time: what the server had committed comes under the same key."""
     seen: set[str] = set()
