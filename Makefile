@@ -26,10 +26,10 @@ check: setup ## Style, types and the direction of imports
 quick: setup ## The tests that need less than a minute
 	@$(BIN)/pytest -m "not slow and not slow_fault" $(ARGS)
 
-faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected (about 12 minutes; as root all of them)
+faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected into the daemon (13 minutes; as root, else some are skipped)
 	@$(BIN)/pytest -m fault $(ARGS)
 
-fault-table: setup ## Renew tests/faults/MATRIX.md
+fault-table: setup ## Renew tests/faults/MATRIX.md from the tests themselves
 	@$(BIN)/python -m tests.faults.matrix
 
 test-trixie: ## Unit and contract tests on Debian 13 with apt's Python packages alone, in a root of its own
@@ -47,7 +47,7 @@ clean: ## Remove everything that was installed or built here
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## What can be made
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: $(VENV)/installed
 

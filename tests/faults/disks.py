@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -58,7 +59,7 @@ class Ext4:
     def remount(self, options: str) -> None:
         mount("-o", f"remount,{options}", self.at)
 
-    def __enter__(self) -> "Ext4":
+    def __enter__(self) -> Self:
         self.mount()
         return self
 
