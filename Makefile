@@ -9,13 +9,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick test-trixie lock clean help setup system
+.PHONY: demo test check quick faults fault-table fault-tools test-trixie lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
 
 test: check ## Everything a change must pass
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -m "not slow_fault" $(ARGS)
 
 check: setup ## Style, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -24,7 +24,13 @@ check: setup ## Style, types and the direction of imports
 	@$(BIN)/lint-imports --no-logo
 
 quick: setup ## The tests that need less than a minute
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -m "not slow and not slow_fault" $(ARGS)
+
+faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected into the daemon (13 minutes; as root, else some are skipped)
+	@$(BIN)/pytest -m fault $(ARGS)
+
+fault-table: setup ## Renew tests/faults/MATRIX.md from the tests themselves
+	@$(BIN)/python -m tests.faults.matrix
 
 test-trixie: ## Unit and contract tests on Debian 13 with apt's Python packages alone, in a root of its own
 	@tests/trixie.sh $(ARGS) || [ $$? = 77 ]
@@ -41,7 +47,7 @@ clean: ## Remove everything that was installed or built here
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## What can be made
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: $(VENV)/installed
 
@@ -72,3 +78,15 @@ system:
 	echo "set-up: Debian packages$$need"; \
 	$$as_root apt-get update -qq || true; \
 	$$as_root DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$need >/dev/null
+
+# Tests of faults whose tool is missing are skipped, and say so.
+fault-tools:
+	@need=; \
+	for tool in gcc=gcc ip=iproute2 iptables=iptables mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs; do \
+		command -v $${tool%=*} >/dev/null || need="$$need $${tool#*=}"; \
+	done; \
+	[ -e /usr/include/stdio.h ] || need="$$need libc6-dev"; \
+	[ -n "$$need" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0; \
+	echo "set-up: Debian packages$$need"; \
+	{ apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$need; } \
+		>/dev/null || echo "some could not be installed; the tests that need them are skipped" >&2

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,8 +29,10 @@ class Program:
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.log = directory / f"{arguments[0]}.log"
-        self._arguments = [sys.executable, "-m", "collector", *arguments]
-        self._environment = {key: value for key, value in os.environ.items() if key != "RUNTIME_DIRECTORY"}
+        self.command = [sys.executable, "-m", "collector"]
+        """What goes before the arguments; a test may wrap it."""
+        self.environment = {key: value for key, value in os.environ.items() if key != "RUNTIME_DIRECTORY"}
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     def set(self, variables: dict[str, str]) -> None:
@@ -43,15 +46,29 @@ class Program:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._arguments, stdout=log, stderr=log, env=self._environment)
+            self._process = subprocess.Popen(
+                [*self.command, *self._arguments], stdout=log, stderr=log, env=self.environment
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, patience: float = PATIENCE) -> int:
+        """The exit code of a process that ends by itself."""
+        assert self._process is not None
+        code = self._process.wait(patience)
+        self._process = None
+        return code
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
-        assert self._process is not None
-        self._process.send_signal(how)
-        code = self._process.wait(PATIENCE)
-        self._process = None
-        return code
+        self.send(how)
+        return self.wait()
 
     def close(self) -> None:
         if self._process is not None:
@@ -60,14 +77,35 @@ class Program:
 
 
 class Rig:
-    """`devices` → daemon → `cloud` → receiver. With `delay`, seconds each way, the uplink is slow."""
+    """`devices` → daemon → `cloud` → receiver. With `delay`, seconds each way, the uplink is slow.
 
-    def __init__(self, directory: Path, *, format: str = "reading", delay: float = 0.0, extra: str = "") -> None:
+    `meter` and `sink` are more keys of the source and the sink, `extra` more tables. `cloud_host` and `cloud_port`
+    are where the daemon looks for the cloud, if not where that is; without `receiver` nobody listens there.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        format: str = "reading",
+        delay: float = 0.0,
+        data_dir: Path | None = None,
+        cloud_host: str = "127.0.0.1",
+        cloud_port: int | None = None,
+        receiver: bool = True,
+        meter: str = "",
+        sink: str = "",
+        extra: str = "",
+    ) -> None:
         self.directory = directory
         self.devices = Mosquitto(directory / "devices")
         # With Mosquitto's own limit of 20 in flight, 100 ms there and back would allow 200 messages a second.
         self.cloud = Mosquitto(directory / "cloud", config_lines=["max_inflight_messages 1000"])
         self.uplink = Uplink(self.cloud.port, delay) if delay else None
+        if self.uplink is not None:
+            cloud_port = self.uplink.port
+        self._receiving = receiver
+        self.data_dir = data_dir or directory / "data"
         self.database = directory / "received.sqlite3"
         self.status_port = free_port()
         configuration = directory / "collector.toml"
@@ -75,18 +113,20 @@ class Rig:
             f"""
             [collector]
             id = "box"
-            data_dir = "{directory}/data"
+            data_dir = "{self.data_dir}"
             [sources.meter]
             type = "mqtt"
             url = "{self.devices.url}"
             topics = ["meter/+"]
             profile = "json-lines"
             backoff = {{ min = "100ms", max = "1s" }}
+            {meter}
             [sinks.cloud]
             type = "mqtt"
-            url = "mqtt://127.0.0.1:{self.uplink.port if self.uplink else self.cloud.port}"
+            url = "mqtt://{cloud_host}:{cloud_port or self.cloud.port}"
             format = "{format}"
             backoff = {{ min = "100ms", max = "1s" }}
+            {sink}
             [status]
             listen = "127.0.0.1:{self.status_port}"
             {extra}
@@ -98,11 +138,13 @@ class Rig:
 
     def __enter__(self) -> "Rig":
         self.devices.start()
-        self.cloud.start()
-        self.receiver.start()
+        if self._receiving:
+            self.cloud.start()
+            self.receiver.start()
         self.daemon.start()
         self.wait_ready()
-        until(lambda: self.database.exists() and "connected" in self.receiver.log.read_text(), "the receiver")
+        if self._receiving:
+            until(lambda: self.database.exists() and "connected" in self.receiver.log.read_text(), "the receiver")
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -116,6 +158,7 @@ class Rig:
 
     def wait_ready(self) -> None:
         def ready() -> bool:
+            assert self.daemon.running, "the daemon has ended by itself"
             with contextlib.suppress(OSError), urllib.request.urlopen(self._url("/readyz"), timeout=5) as reply:
                 return bool(reply.status == 200)
             return False
@@ -159,12 +202,45 @@ class Rig:
     def wait_stored(self, count: int) -> None:
         until(lambda: len(self.stored()) >= count, "the receiver to store everything")
 
+    def check_exactly_once(self, count: int) -> None:
+        """0 to `count` - 1 each arrived once, every epoch without a gap, and the books balance."""
+        ledger = self.wait_drained(count)
+        self.wait_stored(count)
+        stored = self.stored()
+        lost = set(range(count)) - stored.keys()
+        twice = {number: times for number, times in stored.items() if times > 1}
+        assert (len(lost), twice) == (0, {}), f"lost {sorted(lost)[:10]}"
+        for epoch, seqs in self.identities().items():
+            assert seqs == list(range(1, len(seqs) + 1)), f"gap in epoch {epoch}"
+        assert ledger["remainder"] == 0
+        assert ledger["received"] == ledger["delivered"] == count
+        assert (ledger["pending"], ledger["dropped"], ledger["dead"]) == (0, {}, 0)
+
+    def check_at_least_once(self, count: int) -> None:
+        """0 to `count` - 1 each arrived, and the books, which may have forgotten some, balance."""
+        self.wait_stored(count)
+        lost = set(range(count)) - self.stored().keys()
+        assert not lost, f"lost {sorted(lost)[:10]}"
+        ledger = self.wait_drained(0)
+        assert (ledger["remainder"], ledger["dropped"], ledger["dead"]) == (0, {}, 0)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a page of the daemon."""
+        try:
+            with urllib.request.urlopen(self._url(path), timeout=5) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.status_port}{path}"
 
 
-def publish(port: int, numbers: range, *, rate: float | None = None) -> None:
-    """Publishes {"n": number} at QoS 1 and returns when the broker has taken them all."""
+def publish(port: int, numbers: range, *, rate: float | None = None, padding: int = 0) -> None:
+    """Publishes {"n": number} at QoS 1 and returns when the broker has taken them all.
+
+    `padding` is how many bytes each message brings along that no compression makes smaller.
+    """
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     client.max_inflight_messages_set(500)
     client.max_queued_messages_set(0)
@@ -173,7 +249,8 @@ def publish(port: int, numbers: range, *, rate: float | None = None) -> None:
     start = time.monotonic()
     last = None
     for at, number in enumerate(numbers):
-        last = client.publish(f"meter/{number % 10}", f'{{"n":{number},"temperature":21.5}}', qos=1)
+        ballast = f',"ballast":"{os.urandom(padding).hex()}"' if padding else ""
+        last = client.publish(f"meter/{number % 10}", f'{{"n":{number},"temperature":21.5{ballast}}}', qos=1)
         if rate is not None and at % 50 == 49:
             time.sleep(max(0.0, start + at / rate - time.monotonic()))
     until(lambda: not client._out_messages, "the device broker to take everything")  # type: ignore[attr-defined]

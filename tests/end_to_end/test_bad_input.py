@@ -23,6 +23,7 @@ def run(configuration: Path) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
+@pytest.mark.fault(46)
 def test_a_broken_configuration_names_every_mistake_and_exits_with_2(tmp_path: Path) -> None:
     configuration = tmp_path / "collector.toml"
     configuration.write_text(
@@ -51,6 +52,7 @@ def test_a_configuration_that_is_not_toml(tmp_path: Path) -> None:
     assert (code, len(said.splitlines())) == (2, 1)
 
 
+@pytest.mark.fault(53)
 def test_a_second_daemon_on_the_same_directory(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         code, said = run(rig.configuration)
@@ -87,6 +89,7 @@ def test_what_cannot_be_opened_does_not_stop_the_rest(rig: Rig) -> None:
     assert log.count("source away:") == 1
 
 
+@pytest.mark.fault(33, 45)
 def test_junk_and_giants_on_the_topic_are_counted_and_let_go(rig: Rig) -> None:
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     client.connect("127.0.0.1", rig.devices.port)
@@ -105,6 +108,7 @@ def test_junk_and_giants_on_the_topic_are_counted_and_let_go(rig: Rig) -> None:
     assert rig.daemon.log.read_text().count("source meter: refused") == 1
 
 
+@pytest.mark.fault(39, 40)
 def test_a_malformed_frame_and_an_unplugged_sensor(tmp_path: Path) -> None:
     device, line = pty.openpty()
     port = tmp_path / "sensor"
@@ -138,6 +142,7 @@ def test_a_malformed_frame_and_an_unplugged_sensor(tmp_path: Path) -> None:
         os.close(line)
 
 
+@pytest.mark.fault(51)
 def test_a_taken_status_port_does_not_stop_collecting(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "taken") as taken, Mosquitto(tmp_path / "cloud") as cloud:
         configuration = tmp_path / "collector.toml"

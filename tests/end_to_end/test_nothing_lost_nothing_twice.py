@@ -12,20 +12,7 @@ N = 20_000
 pytestmark = pytest.mark.slow
 
 
-def check(rig: Rig, ledger: dict[str, object]) -> None:
-    """Every number once, every epoch without a gap, the books balanced."""
-    rig.wait_stored(N)
-    stored = rig.stored()
-    lost = set(range(N)) - stored.keys()
-    twice = {number: times for number, times in stored.items() if times > 1}
-    assert (len(lost), twice) == (0, {}), f"lost {sorted(lost)[:10]}"
-    for epoch, seqs in rig.identities().items():
-        assert seqs == list(range(1, len(seqs) + 1)), f"gap in epoch {epoch}"
-    assert ledger["remainder"] == 0
-    assert ledger["received"] == ledger["delivered"] == N
-    assert (ledger["pending"], ledger["dropped"], ledger["dead"]) == (0, {}, 0)
-
-
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("format", ["reading", "batch"])
 def test_uplink_broker_stopped_for_the_middle_third(tmp_path: Path, format: str) -> None:
     with Rig(tmp_path, format=format) as rig:
@@ -34,9 +21,10 @@ def test_uplink_broker_stopped_for_the_middle_third(tmp_path: Path, format: str)
         publish(rig.devices.port, range(N // 3, 2 * N // 3))
         rig.cloud.start()
         publish(rig.devices.port, range(2 * N // 3, N))
-        check(rig, rig.wait_drained(N))
+        rig.check_exactly_once(N)
 
 
+@pytest.mark.fault(4)
 def test_daemon_terminated_and_started_again_in_the_outage(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         publish(rig.devices.port, range(N // 3))
@@ -49,9 +37,10 @@ def test_daemon_terminated_and_started_again_in_the_outage(tmp_path: Path) -> No
         publisher.done()
         rig.cloud.start()
         publish(rig.devices.port, range(2 * N // 3, N))
-        check(rig, rig.wait_drained(N))
+        rig.check_exactly_once(N)
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("format", ["reading", "batch"])
 def test_eight_sigkills_with_a_slow_uplink_and_an_outage(tmp_path: Path, format: str) -> None:
     with Rig(tmp_path, format=format, delay=0.05) as rig:
@@ -66,4 +55,4 @@ def test_eight_sigkills_with_a_slow_uplink_and_an_outage(tmp_path: Path, format:
             rig.daemon.start()
             rig.wait_ready()
         publisher.done()
-        check(rig, rig.wait_drained(N))
+        rig.check_exactly_once(N)

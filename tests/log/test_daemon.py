@@ -65,6 +65,7 @@ def still_works(port: int) -> None:
     until(lambda: readings(port) >= before + 10, "ten more")
 
 
+@pytest.mark.fault(50)
 def test_a_full_pipe(configuration: Path, port: int) -> None:
     reading, writing = os.pipe()
     os.write(writing, b"x" * fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ))
@@ -76,6 +77,7 @@ def test_a_full_pipe(configuration: Path, port: int) -> None:
     os.close(writing)
 
 
+@pytest.mark.fault(50)
 def test_a_closed_pipe(configuration: Path, port: int) -> None:
     reading, writing = os.pipe()
     os.close(reading)

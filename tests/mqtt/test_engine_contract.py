@@ -126,6 +126,7 @@ async def test_the_will_speaks_for_a_connection_that_broke_and_only_for_that(pee
 
 
 @pytest.mark.slow
+@pytest.mark.fault(24)
 async def test_keep_alive_finds_out_a_silent_broker(peer: Reached) -> None:
     held = await peer.session("held", keepalive=1)
     peer.broker.pause()

@@ -58,6 +58,7 @@ async def test_codes_belong_to_their_messages_whatever_the_order_of_the_pubacks(
         await session.close()
 
 
+@pytest.mark.fault(30)
 async def test_stray_pubacks_are_counted_and_change_nothing() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
@@ -103,6 +104,7 @@ async def test_never_more_in_flight_than_receive_maximum_and_in_order_over_sever
         await session.close()
 
 
+@pytest.mark.fault(32)
 async def test_receive_maximum_of_one_is_stop_and_wait() -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome(receive_maximum=1)

@@ -286,12 +286,14 @@ async def test_tls(tls_broker: Mosquitto, authority: Authority) -> None:
     indirect=["tls_broker"],
     ids=["expired", "host name"],
 )
+@pytest.mark.fault(38)
 async def test_a_certificate_that_is_not_good(tls_broker: Mosquitto, authority: Authority, words: str) -> None:
     error = await refusal(tls_broker, ssl=tls_context(authority.certificate))
     assert str(error).startswith(f"localhost:{tls_broker.port}: {words}")
 
 
 @pytest.mark.parametrize("tls_broker", [("localhost", 2)], indirect=True)
+@pytest.mark.fault(38)
 async def test_a_certificate_of_another_authority(tls_broker: Mosquitto, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other")
     assert "TLS: unknown authority: set ca_file" in str(await refusal(tls_broker, ssl=tls_context(other.certificate)))

@@ -112,6 +112,7 @@ async def test_what_was_lost_on_the_way_comes_again_under_the_same_identities(fa
 
 
 @pytest.mark.parametrize("far", REFUSING, indirect=True)
+@pytest.mark.fault(34)
 async def test_one_poisoned_reading_is_a_dead_letter_and_the_rest_flows(far: FarEnd, rig: Rig) -> None:
     expected = fill(rig, 8, 8)
     poison = expected[2]
@@ -126,6 +127,7 @@ async def test_one_poisoned_reading_is_a_dead_letter_and_the_rest_flows(far: Far
 
 
 @pytest.mark.parametrize("far", REFUSING, indirect=True)
+@pytest.mark.fault(35)
 async def test_not_authorised_keeps_everything_until_it_is(
     far: FarEnd, rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:

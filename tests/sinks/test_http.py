@@ -170,6 +170,7 @@ async def compressed_bomb(request: Request, writer: asyncio.StreamWriter) -> Non
         (reply(404), "hold", "404 Not Found"),
     ],
 )
+@pytest.mark.fault(37)
 async def test_a_hostile_or_confused_server(script: Script, verdict: str, reason: str) -> None:
     outcome = await outcome_of(script, timeout=0.5)
     assert (outcome.verdict, outcome.settled, outcome.dead) == (verdict, (), {})
@@ -352,6 +353,7 @@ async def test_a_good_certificate(authority: Authority) -> None:
         ("elsewhere", -2, 2, True, "the server's certificate is made out to another host name"),
     ],
 )
+@pytest.mark.fault(38)
 async def test_a_bad_certificate_is_waited_out_with_one_clear_line(
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
@@ -371,6 +373,7 @@ async def test_a_bad_certificate_is_waited_out_with_one_clear_line(
     assert not peer.requests
 
 
+@pytest.mark.fault(38)
 async def test_an_authority_nobody_knows(authority: Authority, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other")
     async with over_tls(HttpPeer(), server_side(*authority.issue("localhost")), other.certificate) as sink:
@@ -404,6 +407,7 @@ async def test_our_own_certificate(authority: Authority) -> None:
     assert "set cert_file and key_file" in outcome.reason
 
 
+@pytest.mark.fault(38)
 async def test_certificates_rotated_while_running(authority: Authority, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other")
     (trusted := tmp_path / "ca.pem").write_bytes(authority.certificate.read_bytes())

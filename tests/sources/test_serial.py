@@ -193,6 +193,7 @@ def _hang_up_terminal(port: str) -> None:
         os.close(slave)
 
 
+@pytest.mark.fault(40)
 def test_it_opens_again_after_a_hang_up(run: Run) -> None:
     async def scenario() -> None:
         for _ in range(3):

@@ -180,6 +180,7 @@ def _descriptors() -> int:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["idle", "half a head"])
+@pytest.mark.fault(51)
 def test_a_slow_client_is_ended(run: Run, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(server, "LIFETIME", 0.3)
 
