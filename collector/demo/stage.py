@@ -125,11 +125,12 @@ class Stage:
         await self.uplink.close()
 
     def report(self) -> Report | None:
-        """What the daemon's /status says; None while nobody answers."""
+        """What the daemon's /status says; None while nobody answers, or its spool is not open yet."""
         connection = http.client.HTTPConnection("127.0.0.1", self._status_port, timeout=2)
         try:
             connection.request("GET", "/status")
-            return msgspec.json.decode(connection.getresponse().read(), type=Report)
+            report = msgspec.json.decode(connection.getresponse().read(), type=Report)
+            return report if report.sinks else None
         except (OSError, http.client.HTTPException, msgspec.DecodeError):
             return None
         finally:
