@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
+from collector.spool.place import places
 from tests.brokers import Mosquitto, free_port
 
 PATIENCE = 60.0
@@ -155,6 +157,8 @@ class Rig:
                 broker.stop()
         if self.uplink is not None:
             self.uplink.close()
+        for place in places(self.data_dir, os.getuid()):
+            shutil.rmtree(place, ignore_errors=True)
 
     def wait_ready(self) -> None:
         def ready() -> bool:
