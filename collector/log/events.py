@@ -137,25 +137,25 @@ SPOOL_DAMAGED = Event(
 SPOOL_VERIFYING = Event(
     "spool.verifying",
     logging.WARNING,
-    "b913f1b304b07d782f55acca26ffd728",
+    "9bf9494839c14068a4f86c22a2032629",
     "the last run ended on an error of the disk, so every page is read before work begins",
 )
 SPOOL_SALVAGED = Event(
     "spool.salvaged",
     logging.WARNING,
-    "1d923b862f77ad2a42d20431976cb8d7",
+    "e28d39d5c6084302b2ba4e55046d3983",
     "what was readable of a damaged database is in a new one; the old one is in `quarantine/`",
 )
 DISK_UNAVAILABLE = Event(
     "disk.unavailable",
     logging.ERROR,
-    "c9ca130f8daca408155527628e832f81",
+    "57b8870cbbe64c4ab784b9f54cc98e24",
     "the disk is full, read-only or locked; nothing is lost while memory lasts, and it is tried again",
 )
 DISK_AVAILABLE = Event(
     "disk.available",
     logging.INFO,
-    "201c3e2e364f4cc5c7a3a90d2d51c31d",
+    "1c1b4e03fadd408e9fce7e8a6f4a27ee",
     "the disk takes readings again",
 )
 SPOOL_TAKEN_OVER = Event(

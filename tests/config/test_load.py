@@ -90,7 +90,6 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ('[spool]\nwhen_full = "reject-new"', "spool.when_full"),
         ('[log]\nformat = "gelf"', "log.format"),
         ('[sandbox]\nmode = "enforce"', "sandbox.mode"),
         ('[sinks.a]\ntype = "mqtt"\nurls = ["mqtt://a", "mqtt://b"]', "sinks.a.urls"),
