@@ -26,6 +26,7 @@ from collector.profiles import builtin_folder, load
 from collector.profiles.decode import decode
 from collector.receive.payload import Row
 from collector.receive.store import Store
+from collector.spool.place import places
 from collector.status.report import Ledger
 from tests.brokers import mosquitto_binary
 
@@ -65,13 +66,15 @@ def test_nothing_is_lost_and_nothing_is_twice(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_mosquitto
 def test_a_loss_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The daemon's disk is wiped while it is dead: what was pending then is lost, and the demo must say so."""
+    """Disk and tail journal are wiped while the daemon is dead: what was pending is lost, and the demo must say so."""
     kill = Process.kill
 
     async def kill_and_wipe(process: Process) -> None:
         await kill(process)
         if process.name == "daemon":
-            shutil.rmtree(tmp_path / "stage" / "data", ignore_errors=True)
+            data = tmp_path / "stage" / "data"
+            for place in (data, *places(data, os.getuid())):
+                shutil.rmtree(place, ignore_errors=True)
 
     monkeypatch.setattr(Process, "kill", kill_and_wipe)
     monkeypatch.setattr(play, "DRAIN_TIMEOUT", 5.0)
