@@ -139,6 +139,14 @@ class Rig:
         self.receiver = Program(directory, "receive", "--url", self.cloud.url, "--db", str(self.database))
 
     def __enter__(self) -> "Rig":
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
         self.devices.start()
         if self._receiving:
             self.cloud.start()
@@ -147,7 +155,6 @@ class Rig:
         self.wait_ready()
         if self._receiving:
             until(lambda: self.database.exists() and "connected" in self.receiver.log.read_text(), "the receiver")
-        return self
 
     def __exit__(self, *exc: object) -> None:
         self.daemon.close()

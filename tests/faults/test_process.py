@@ -47,7 +47,7 @@ def check_everywhere(rig: Rig, web: Web, directory: Path, count: int) -> None:
         (3, {"extra": '[spool]\ndurability = "strict"\n'}),
         (4, {"delay": 0.02, "extra": '[spool]\nhold = "200ms"\ncommit_after = "100ms"\n'}),
     ],
-    ids=["normal", "slow uplink, batches", "strict", "many commits"],
+    ids=["seed 1, normal", "seed 2, slow uplink, batches", "seed 3, strict", "seed 4, many commits"],
 )
 def test_fifty_sigkills_at_random_points(tmp_path: Path, seed: int, options: dict[str, Any]) -> None:
     """Also in the middle of starting, and with the uplink away for the middle third. The seed is in the name."""

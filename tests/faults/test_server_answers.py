@@ -122,6 +122,7 @@ def test_a_token_revoked_for_a_while_drops_nothing(tmp_path: Path, ingest: Inges
         ingest.judge = lambda request: (False, reply(status, "who are you?"))
         publish(rig.devices.port, range(N))
         until(lambda: sink(rig)["state"] == "held", "the sink to hold")
+        until(lambda: sink(rig)["ledger"]["received"] == N, "all messages")
         assert sink(rig)["ledger"]["pending"] == N
         ingest.judge = lambda request: (True, ACCEPTED)
         check(rig, ingest)
