@@ -26,7 +26,6 @@ from collector.profiles import builtin_folder, load
 from collector.profiles.decode import decode
 from collector.receive.payload import Row
 from collector.receive.store import Store
-from collector.spool.place import places
 from collector.status.report import Ledger
 from tests.brokers import mosquitto_binary
 
@@ -72,9 +71,9 @@ def test_a_loss_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     async def kill_and_wipe(process: Process) -> None:
         await kill(process)
         if process.name == "daemon":
-            data = tmp_path / "stage" / "data"
-            for place in (data, *places(data, os.getuid())):
-                shutil.rmtree(place, ignore_errors=True)
+            runtime = Path(process._environment["RUNTIME_DIRECTORY"])
+            for place in (tmp_path / "stage" / "data", *runtime.glob("tail-*")):
+                shutil.rmtree(place)
 
     monkeypatch.setattr(Process, "kill", kill_and_wipe)
     monkeypatch.setattr(play, "DRAIN_TIMEOUT", 5.0)
