@@ -68,12 +68,14 @@ def test_a_loss_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     """Disk and tail journal are wiped while the daemon is dead: what was pending is lost, and the demo must say so."""
     kill = Process.kill
 
+    def wipe(runtime: Path) -> None:
+        for place in (tmp_path / "stage" / "data", *runtime.glob("tail-*")):
+            shutil.rmtree(place)
+
     async def kill_and_wipe(process: Process) -> None:
         await kill(process)
         if process.name == "daemon":
-            runtime = Path(process._environment["RUNTIME_DIRECTORY"])
-            for place in (tmp_path / "stage" / "data", *runtime.glob("tail-*")):
-                shutil.rmtree(place)
+            wipe(Path(process._environment["RUNTIME_DIRECTORY"]))
 
     monkeypatch.setattr(Process, "kill", kill_and_wipe)
     monkeypatch.setattr(play, "DRAIN_TIMEOUT", 5.0)
