@@ -13,7 +13,7 @@ PACKAGES=(
     python3-prometheus-client python3-uvicorn python3-rich python3-aiohttp
     # the tests, and the far ends they speak to
     python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-hypothesis python3-paho-mqtt
-    mosquitto openssl
+    mosquitto openssl mount
 )
 
 skipped() {
@@ -48,6 +48,8 @@ set -eu
 cd /srv/edge-collector
 python3 -c 'import sys, sqlite3, ssl; print("python", sys.version.split()[0], "sqlite", sqlite3.sqlite_version, ssl.OPENSSL_VERSION)'
 ! python3 -m pip --version >/dev/null 2>&1 || { echo "pip is in the root: the lane would not be apt's alone" >&2; exit 1; }
+# Tail journals are named after their data directories, and /dev/shm may be the host's.
+export TMPDIR="$(mktemp -d)"
 exec python3 -m pytest -m "not slow and not slow_fault" -p no:cacheprovider "$@"
 RUN
 

@@ -108,6 +108,7 @@ class Rig:
             cloud_port = self.uplink.port
         self._receiving = receiver
         self.data_dir = data_dir or directory / "data"
+        self._forget_journal()
         self.database = directory / "received.sqlite3"
         self.status_port = free_port()
         configuration = directory / "collector.toml"
@@ -164,6 +165,10 @@ class Rig:
                 broker.stop()
         if self.uplink is not None:
             self.uplink.close()
+        self._forget_journal()
+
+    def _forget_journal(self) -> None:
+        """A directory of this name may have had a daemon before."""
         for place in places(self.data_dir, os.getuid()):
             shutil.rmtree(place, ignore_errors=True)
 
