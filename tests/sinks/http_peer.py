@@ -83,10 +83,12 @@ class HttpPeer:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        for task in list(self._serving):
-            task.cancel()
-        if self._serving:
-            await asyncio.wait(self._serving)
+        for _ in range(10):  # a handshake under way may still bring a connection
+            await asyncio.sleep(0)
+            for task in list(self._serving):
+                task.cancel()
+            if self._serving:
+                await asyncio.wait(self._serving)
 
     @property
     def url(self) -> str:
