@@ -16,8 +16,6 @@ from tests.faults.disks import Ext4, fill, fill_inodes, mount, tmpfs, unmount
 from tests.faults.faulty_disk import FaultyDisk
 from tests.faults.line import Line
 
-UNTIL_BUILT = pytest.mark.xfail(strict=False, reason="the spool does not wait out its disk yet")
-
 WINDOW = 1000
 
 
@@ -50,7 +48,6 @@ def without_uplink(rig: Rig) -> Iterator[Rig]:
 
 
 @pytest.mark.fault(8)
-@UNTIL_BUILT
 def test_a_full_disk_keeps_messages_at_the_broker_until_there_is_room(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "8m") as disk, without_uplink(Rig(tmp_path, data_dir=disk / "data")) as rig:
         filler = fill(disk)
@@ -65,7 +62,6 @@ def test_a_full_disk_keeps_messages_at_the_broker_until_there_is_room(tmp_path: 
 
 
 @pytest.mark.fault(8)
-@UNTIL_BUILT
 def test_a_full_disk_is_drained(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "8m") as disk, without_uplink(Rig(tmp_path, data_dir=disk / "data")) as rig:
         publish(rig.devices.port, range(3_000))
@@ -83,7 +79,6 @@ def test_a_full_disk_is_drained(tmp_path: Path) -> None:
 
 @pytest.mark.fault(8)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_a_full_disk_with_a_line_that_cannot_wait(tmp_path: Path) -> None:
     """What a serial line says cannot be asked for again: beyond memory it is dropped, and counted."""
     count = 120_000
@@ -129,7 +124,6 @@ def test_a_file_that_readings_go_to_on_a_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.fault(9)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_a_disk_that_fills_up_at_a_checkpoint(tmp_path: Path) -> None:
     """The WAL takes what the database file then has no room for."""
     with tmpfs(tmp_path / "disk", "6m") as disk, without_uplink(Rig(tmp_path, data_dir=disk / "data")) as rig:
@@ -141,7 +135,6 @@ def test_a_disk_that_fills_up_at_a_checkpoint(tmp_path: Path) -> None:
 
 @pytest.mark.fault(9)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_started_on_a_full_disk(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "8m") as disk, Rig(tmp_path, data_dir=disk / "data") as rig:
         assert rig.daemon.end(signal.SIGTERM) == 0
@@ -162,7 +155,6 @@ def test_started_on_a_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.fault(10)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_no_inodes_left(tmp_path: Path) -> None:
     """Working on needs none. Starting does: SQLite's own files were taken away at the clean stop."""
     with (
@@ -212,7 +204,6 @@ def test_an_io_error_ends_the_process_with_nothing_lost(tmp_path: Path, call: st
 
 @pytest.mark.fault(13)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_a_disk_that_the_kernel_made_read_only(tmp_path: Path) -> None:
     """As errors=remount-ro does: ext4 aborts its journal, so the disk must be mounted afresh."""
     with (
@@ -237,7 +228,6 @@ def test_a_disk_that_the_kernel_made_read_only(tmp_path: Path) -> None:
 
 @pytest.mark.fault(13)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_started_on_a_read_only_disk(tmp_path: Path) -> None:
     with (
         Ext4(tmp_path / "disk") as disk,
@@ -276,7 +266,6 @@ def test_a_slow_disk_does_not_hold_up_the_event_loop(tmp_path: Path) -> None:
 
 @pytest.mark.fault(18)
 @pytest.mark.slow_fault
-@UNTIL_BUILT
 def test_a_database_that_somebody_has_locked(tmp_path: Path) -> None:
     """For longer than SQLite waits for a lock."""
     with without_uplink(Rig(tmp_path)) as rig:

@@ -265,6 +265,7 @@ async def test_a_database_removed_while_in_use_ends_the_run(rig: Rig) -> None:
         await rig.spool.tend()
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize("version", [1])
 async def test_a_captured_database_of_every_earlier_version_opens(rig: Rig, version: int) -> None:
     """Six readings for two sinks: the first three delivered to `cloud`, one of these as a dead letter."""
@@ -283,6 +284,7 @@ async def test_a_captured_database_of_every_earlier_version_opens(rig: Rig, vers
     assert rig.query("SELECT sink, seq, reason FROM dead") == [("cloud", 2, "400: no such unit")]
 
 
+@pytest.mark.fault(47)
 async def test_a_migration_that_breaks_off_leaves_the_old_version(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(rig, 2)
     await rig.crash()
