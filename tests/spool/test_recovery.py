@@ -259,6 +259,17 @@ async def test_a_locked_database_is_waited_for(rig: Rig, monkeypatch: pytest.Mon
     await rig.open()
 
 
+async def test_nobody_else_gets_at_the_database_while_it_is_open(rig: Rig) -> None:
+    await rig.crash()
+    await rig.open()
+    with (
+        contextlib.closing(sqlite3.connect(database(rig), timeout=0.01)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("SELECT * FROM segment")
+    assert not database(rig).with_name("spool.sqlite3-shm").exists()
+
+
 async def test_a_database_removed_while_in_use_ends_the_run(rig: Rig) -> None:
     shutil.move(rig.directory, rig.directory.with_name("elsewhere"))
     with pytest.raises(SpoolError, match="removed or replaced"):
