@@ -82,7 +82,7 @@ system:
 # Tests of faults whose tool is missing are skipped, and say so.
 fault-tools:
 	@need=; \
-	for tool in gcc=gcc ip=iproute2 iptables=iptables mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs; do \
+	for tool in gcc=gcc ip=iproute2 iptables=iptables mkfs.ext4=e2fsprogs mkfs.xfs=xfsprogs faketime=faketime; do \
 		command -v $${tool%=*} >/dev/null || need="$$need $${tool#*=}"; \
 	done; \
 	[ -e /usr/include/stdio.h ] || need="$$need libc6-dev"; \

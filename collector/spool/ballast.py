@@ -21,12 +21,19 @@ class Ballast:
         self._path = path
         self.held = False
 
+    def room(self) -> int:
+        """Bytes that anybody may still take of the disk; 0 where nobody can tell."""
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return 0
+        return disk.f_bavail * disk.f_frsize
+
     def take(self) -> bool:
         """Takes the room, if that leaves as much again for others; whether it is held on return. Writes no data."""
         try:
             if not self._sized():
-                disk = os.statvfs(self._path.parent)
-                if disk.f_bavail * disk.f_frsize < 2 * BALLAST_BYTES:
+                if self.room() < 2 * BALLAST_BYTES:
                     return self.held
                 fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
                 try:

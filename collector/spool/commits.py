@@ -68,7 +68,7 @@ class Commits:
             raise SpoolError(f"{database.path}: removed or replaced while in use; see who did, then start again")
         if database.cramped:
             self._ask_disk_at = now + DISK_AGAIN
-            if database.recover_room():
+            if database.recover_room() and not self.unavailable:
                 events.DISK_AVAILABLE.log("spool: the disk has room again")
         if urgent or self._due(now, patience):
             await self.commit()

@@ -33,7 +33,6 @@ SWEPT = 256
 """Finished segments deleted in one transaction: what it reads and writes stays small, however many are finished."""
 
 _PRAGMAS = f"""
-PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA page_size = {PAGE};
 PRAGMA auto_vacuum = NONE;
 PRAGMA journal_mode = WAL;
@@ -86,6 +85,8 @@ class Database:
         self._turn = asyncio.Lock()
         self._inode = 0
         self._floor = 0
+        self._ballasted = False
+        """The disk had room for the ballast at the start."""
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
@@ -115,7 +116,7 @@ class Database:
         except BaseException:
             await connection.close()
             raise
-        ballast.take()
+        database._ballasted = ballast.take()
         return database
 
     async def close(self) -> None:
@@ -124,8 +125,8 @@ class Database:
         self.ballast.take()
 
     def recover_room(self) -> bool:
-        """Takes the ballast again if the disk has room for it; whether the disk is no longer cramped."""
-        if self.ballast.take():
+        """Takes the ballast again, or does without on a disk that never had room for it; whether there is room now."""
+        if self.ballast.take() or (not self._ballasted and self.ballast.room() >= WAL_BYTES):
             self.cramped = False
         return not self.cramped
 
@@ -263,6 +264,8 @@ class Database:
 
     async def _prepare(self) -> None:
         connection = self._connection
+        # Before the first look: so the lock is there from the first, and the WAL needs no file of shared memory.
+        await connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         await connection.create_function("deflate", 1, _deflate, deterministic=True)
         await connection.create_function("crc32", 1, zlib.crc32, deterministic=True)
         application_id = await self._value("PRAGMA application_id")

@@ -1,7 +1,8 @@
 """What SQLite's errors mean for the spool: wait, put the database aside, or end and verify."""
 
-import os
+import errno
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from collector.errors import DiskUnavailable, SpoolDamaged, SpoolError
@@ -25,17 +26,25 @@ def explain(path: Path, error: sqlite3.Error) -> SpoolError:
         return DiskUnavailable(f"{path}: locked by another program; end that one (to look at it: edge-collector spool)")
     if code.startswith(_NO_ROOM):
         return DiskFull(f"{path}: the disk is full ({code}); make room on it")
-    # A file system that the kernel has made read-only answers with whatever I/O error comes first.
-    if code == "SQLITE_READONLY" or read_only(path.parent):
+    # SQLite keeps errno to itself, and each of its calls has a code of its own: the directory says what the matter is.
+    refused = _refused(path.parent)
+    if code == "SQLITE_READONLY" or refused == errno.EROFS:
         return DiskUnavailable(f"{path}: the file system is read-only ({code}); see why: dmesg, then remount it")
+    if code.startswith("SQLITE_CANTOPEN") and refused == errno.ENOSPC:
+        return DiskFull(f"{path}: no inodes are left on the disk ({code}); delete files on it")
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return SpoolError(f"{said}; see that the directory exists and is ours to write")
     return SpoolError(said)
 
 
-def read_only(directory: Path) -> bool:
-    """Whether the file system of `directory` is mounted so; False where nobody can tell."""
+def _refused(directory: Path) -> int:
+    """Why no file can be made in `directory`, as an errno; 0 if one can.
+
+    Asked by trying: statvfs(3) says neither that ext4 has given up (`emergency_ro`) nor, on every file system,
+    how many inodes are left.
+    """
     try:
-        return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
-    except OSError:
-        return False
+        with tempfile.TemporaryFile(dir=directory):
+            return 0
+    except OSError as error:
+        return error.errno or 0

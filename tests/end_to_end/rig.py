@@ -34,12 +34,9 @@ class Program:
         self.command = [sys.executable, "-m", "collector"]
         """What goes before the arguments; a test may wrap it."""
         self.environment = {key: value for key, value in os.environ.items() if key != "RUNTIME_DIRECTORY"}
+        """From the next start on."""
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
-
-    def set(self, variables: dict[str, str]) -> None:
-        """Environment variables from the next start on."""
-        self._environment |= variables
 
     @property
     def pid(self) -> int:

@@ -68,9 +68,6 @@ ROWS = {
 }
 
 WITHOUT_TEST = {
-    20: "to come with the clock: `clock_wait` and re-dating",
-    21: "to come with the clock: `clock_wait` and re-dating",
-    22: "to come with the clock: `clock_wait` and re-dating",
     43: "to come with the Modbus source",
     48: "to come with the sandbox",
     54: "to come with the systemd service: until then nothing sends WATCHDOG=1",

@@ -98,6 +98,7 @@ async def test_nothing_is_handed_out_while_delivery_waits(young: Rig) -> None:
     assert await idle(young)
 
 
+@pytest.mark.fault(21)
 async def test_the_wait_is_over_two_minutes_after_boot(young: Rig) -> None:
     at = take(young)
     young.clock.now = 120
@@ -167,6 +168,7 @@ async def test_a_pressed_source_gets_its_commit_at_once_while_delivery_waits(you
     assert young.safe == 1
 
 
+@pytest.mark.fault(21)
 async def test_readings_before_the_first_synchronisation_are_re_dated(young: Rig) -> None:
     first = take(young)
     young.clock.now += 30
@@ -180,6 +182,7 @@ async def test_readings_before_the_first_synchronisation_are_re_dated(young: Rig
     ]
 
 
+@pytest.mark.fault(21)
 async def test_each_unsynchronised_regime_has_its_own_correction(young: Rig) -> None:
     first = take(young)
     young.clock.offset_ns += 3 * HOUR
@@ -215,6 +218,7 @@ async def test_a_dead_letter_keeps_the_time_that_was_sent(young: Rig) -> None:
         await crash(young)
 
 
+@pytest.mark.fault(21)
 async def test_the_first_delivery_is_final_for_every_sink_and_after_sigkill(young: Rig) -> None:
     young.clock.now = 200
     await young.spool.tend()
@@ -241,6 +245,7 @@ async def test_killed_before_the_synchronisation_what_a_sink_saw_stays(young: Ri
     assert [told(sent)[0], told(await show(young))[0]] == ["unsynced", "corrected"]
 
 
+@pytest.mark.fault(21)
 async def test_killed_after_the_synchronisation_the_correction_stays(young: Rig) -> None:
     take(young)
     await synchronise(young)

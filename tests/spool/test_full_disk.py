@@ -34,6 +34,10 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (tmp_path / "run", True))
 
 
+def resize(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
+
+
 def fill_up(disk: Path) -> Path:
     """Somebody else takes all that is left."""
     filler = disk / "filler"
@@ -142,6 +146,22 @@ async def test_a_disk_with_room_again_takes_what_waited(small_disk: Path) -> Non
     await committed(rig)
     await committed(rig)
     assert (rig.safe > 0, spool.trouble) == (True, "")
+    await spool.close()
+
+
+@pytest.mark.usefixtures("journal")
+async def test_a_disk_too_small_for_a_ballast_has_room_again_like_any_other(small_disk: Path) -> None:
+    resize(small_disk, "8m")
+    rig = Rig(small_disk / "data")
+    spool = await rig.open(ready=False)
+    assert not spool.database.ballast.held
+    filler = fill_up(small_disk)
+    append(rig, 1)
+    await committed(rig)
+    assert spool.database.cramped and "disk is full" in spool.trouble
+    filler.unlink()
+    await committed(rig)
+    assert (rig.safe > 0, spool.trouble, spool.database.cramped) == (True, "", False)
     await spool.close()
 
 

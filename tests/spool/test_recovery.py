@@ -259,12 +259,24 @@ async def test_a_locked_database_is_waited_for(rig: Rig, monkeypatch: pytest.Mon
     await rig.open()
 
 
+async def test_nobody_else_gets_at_the_database_while_it_is_open(rig: Rig) -> None:
+    await rig.crash()
+    await rig.open()
+    with (
+        contextlib.closing(sqlite3.connect(database(rig), timeout=0.01)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("SELECT * FROM segment")
+    assert not database(rig).with_name("spool.sqlite3-shm").exists()
+
+
 async def test_a_database_removed_while_in_use_ends_the_run(rig: Rig) -> None:
     shutil.move(rig.directory, rig.directory.with_name("elsewhere"))
     with pytest.raises(SpoolError, match="removed or replaced"):
         await rig.spool.tend()
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize("version", [1])
 async def test_a_captured_database_of_every_earlier_version_opens(rig: Rig, version: int) -> None:
     """Six readings for two sinks: the first three delivered to `cloud`, one of these as a dead letter."""
@@ -283,6 +295,7 @@ async def test_a_captured_database_of_every_earlier_version_opens(rig: Rig, vers
     assert rig.query("SELECT sink, seq, reason FROM dead") == [("cloud", 2, "400: no such unit")]
 
 
+@pytest.mark.fault(47)
 async def test_a_migration_that_breaks_off_leaves_the_old_version(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(rig, 2)
     await rig.crash()
