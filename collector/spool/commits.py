@@ -157,8 +157,9 @@ class Commits:
         state, cramped = tail.state, database.cramped
         lsn, floor, dead, buried = state.lsn, state.floor, list(state.dead), list(state.buried)
         oldest, started = tail.oldest(), self._clock.monotonic()
-        # What was acknowledged before the last commit has been taken note of, unless a promise says "never".
-        since = 0 if self._section.durability == "strict" else self._through[0] + 1
+        # What was acknowledged before the last commit has been taken note of, unless a promise says "never";
+        # a journal that refuses no longer tells SIGKILL from a power cut.
+        since = 0 if self._section.durability == "strict" or not tail.journaled else self._through[0] + 1
         try:
             checkpoint = state.checkpoint(since, letters=False, committed=through)
             await database.commit(segments, dead, buried, floor, checkpoint)

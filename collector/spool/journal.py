@@ -49,12 +49,16 @@ class Journal:
         if not files:
             return None
         chunks: list[Chunk | Held | Requeue] = []
-        for state, records, _ in files:
+        reached, whole = files[0].state.lsn, True
+        for state, records, complete in files:
+            # Where one file ends the next begins, or records are missing.
+            whole = whole and complete and reached >= state.lsn
             for record in records:
                 state.apply(record)
                 if isinstance(record, Chunk | Held | Requeue):
                     chunks.append(record)
-        return Replay(files[-1].state, chunks, all(file.whole for file in files))
+            reached = state.lsn
+        return Replay(files[-1].state, chunks, whole)
 
     def begin(self, checkpoint: bytes, records: Sequence[Record] = ()) -> None:
         """Starts a fresh file in the place of the one that is not current; whole, or not at all."""

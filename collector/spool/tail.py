@@ -43,7 +43,7 @@ class Tail:
     """Segments that are not in the database yet, and the state.
 
     `committed` is the last id that the database holds or never needs; `safe` the last id up to which
-    everything is delivered to every sink or committed.
+    everything is delivered to every sink or committed, dead letters too.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class Tail:
         """Its last words."""
         self.hidden = 0
         """Segments up to this id must be committed before a sink may see them."""
+        self._refused_from: int | None = None
+        """The first segment with dead letters that no commit holds yet."""
         self._strict = strict
         self._journal = journal
         self._previous_file_through = self.committed
@@ -143,6 +145,8 @@ class Tail:
     def settle(self, sink: str, segment: Segment, delivered: list[Span], dead: list[tuple[int, DeadLetter]]) -> None:
         """The sink is done with these positions; what it was done with before changes nothing."""
         self.apply(Settle(sink, segment.id, segment.count, delivered, dead))
+        if dead and segment.id > self.committed:
+            self._refused_from = min(segment.id, self._refused_from or segment.id)
         self._release()
 
     def refuse(self, source: str, count: int, reason: str) -> int:
@@ -193,6 +197,8 @@ class Tail:
     def commit_done(self, through: int) -> None:
         """Everything up to `through` is on disk, or wanted by nobody."""
         self.committed = max(self.committed, through)
+        if not self.state.dead:
+            self._refused_from = None
         self.apply(Committed(self.committed))
         for id in [id for id in self.segments if id <= through]:
             self._remove(id)
@@ -324,6 +330,8 @@ class Tail:
         """Lets go of what every sink is done with, and tells what has become safe."""
         active = [progress for progress in self.state.sinks.values() if progress.left is None]
         settled = min((progress.low for progress in active), default=self.state.next_id - 1)
+        if self._refused_from is not None:
+            settled = min(settled, self._refused_from - 1)
         for id in [id for id in self.segments if id <= settled]:
             self._remove(id)
         safe = max(self.committed, settled)

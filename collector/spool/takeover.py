@@ -1,6 +1,7 @@
 """Start of a run: what the last one left in the database and in the tail journal becomes one state."""
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from collector.log import events
@@ -9,6 +10,7 @@ from collector.spool.database import Database
 from collector.spool.filling import assemble
 from collector.spool.journal import Journal
 from collector.spool.progress import Progress
+from collector.spool.records import DeadLetter
 from collector.spool.recovery import Recovered
 from collector.spool.state import State
 
@@ -41,6 +43,8 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
     ]
     if went_back:
         wanted = await _give_up_what_is_gone(database, state, wanted)
+    if not found.whole:
+        await _give_up_letters_that_are_gone(database, state)
     state.epoch = secrets.token_hex(8)
     letters, buried = state.dead, state.buried
     state.dead, state.buried = [], []
@@ -69,6 +73,21 @@ async def _give_up_what_is_gone(database: Database, state: State, wanted: list[S
     return wanted
 
 
+async def _give_up_letters_that_are_gone(database: Database, state: State) -> None:
+    """Counts the dead letters that the books speak of and nothing holds."""
+    buried = set(state.buried)
+    sizes = {letter.key: letter.size async for letter in _letters(database) if letter.key not in buried}
+    sizes |= {letter.key: letter.size for letter in state.dead}
+    kept = Counter(sink for sink, _, _ in sizes)
+    lost = Counter({name: sink.dead - kept[name] for name, sink in state.sinks.items()})
+    for name, count in (+lost).items():
+        state.sinks[name].dead -= count
+        state.sinks[name].drop("damaged", count)
+    state.dead_bytes = sum(sizes.values())
+    if gone := (+lost).total():
+        events.SPOOL_DAMAGED.log("spool: %d dead letters could not be read any more: dropped", gone, dropped=gone)
+
+
 async def _adopt(database: Database, state: State, sinks: Sequence[str]) -> None:
     """Stored segments whose books are lost: every sink wants all of them (receivers know those they have)."""
     rows = [row async for row in _rows(database, 0)]
@@ -77,13 +96,18 @@ async def _adopt(database: Database, state: State, sinks: Sequence[str]) -> None
         readings = sum(count for _, count in rows)
         for name in sinks:
             state.sinks[name] = Progress(low=rows[0][0] - 1, received=readings, pending=readings)
+    async for letter in _letters(database):
+        gone = Progress(low=state.next_id - 1, left=None if letter.sink in sinks else state.next_id)
+        sink = state.sinks.setdefault(letter.sink, gone)
+        sink.received, sink.dead, sink.refused = sink.received + 1, sink.dead + 1, sink.refused + 1
+        state.dead_bytes += letter.size
+
+
+async def _letters(database: Database) -> AsyncIterator[DeadLetter]:
     row = 0
     while letters := await database.letters(row, _LOOK):
         for _, letter in letters:
-            gone = Progress(low=state.next_id - 1, left=None if letter.sink in sinks else state.next_id)
-            sink = state.sinks.setdefault(letter.sink, gone)
-            sink.received, sink.dead, sink.refused = sink.received + 1, sink.dead + 1, sink.refused + 1
-            state.dead_bytes += letter.size
+            yield letter
         row = letters[-1][0]
 
 

@@ -210,6 +210,21 @@ async def test_of_a_segment_in_two_files_what_follows_the_damage_is_not_taken_fo
     assert rig.remainder() == 0
 
 
+async def test_an_older_file_that_is_too_short_is_damage_though_it_ends_like_one_that_was_being_written(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.append([1], tokens=False)
+    rig.append([2, 3], tokens=False)
+    rig.spool.tail.rotate()
+    await rig.crash()
+    older = tmp_path / "run" / "tail.0"
+    os.truncate(older, older.stat().st_size - 3)
+    await rig.open()
+    [segment] = await rig.deliver()
+    books = rig.spool.tail.state.sinks["cloud"]
+    assert (values(segment), books.delivered, books.pending, books.dropped) == ([1], 1, 0, {"damaged": 2})
+
+
 async def test_what_an_older_file_still_holds_is_not_taken_twice(rig: Rig, tmp_path: Path) -> None:
     rig.append([1], tokens=False)
     rig.spool.tail.rotate()

@@ -67,6 +67,24 @@ async def test_a_letter_in_memory_only_is_requeued_too(rig: Rig) -> None:
     assert [values(s) for s in await rig.deliver()] == [[1]]
 
 
+async def test_what_is_refused_is_safe_once_its_letter_is_on_the_disk(rig: Rig, tmp_path: Path) -> None:
+    id = rig.append([1, 2])
+    later = rig.append(range(3, 501))
+    await refuse(rig, at={1})
+    rig.append([501])
+    await rig.deliver()
+    assert rig.safe == 0
+    rig.clock.now += 1.1
+    await rig.spool.tend()
+    assert rig.safe == rig.spool.tail.last >= later == id
+    await rig.crash()
+    for file in (tmp_path / "run").iterdir():
+        file.unlink()
+    await rig.open()
+    assert [seq for _, seq in stored(rig)] == [2]
+    assert (rig.remainder(), rig.spool.waiting()) == (0, False)
+
+
 @pytest.mark.parametrize("degraded", [False, True])
 async def test_killed_between_the_journal_and_the_commit(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, degraded: bool

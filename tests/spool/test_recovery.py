@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.contracts import Outcome
 from collector.errors import DiskUnavailable, SpoolDamaged, SpoolError, SpoolRefused
-from collector.spool import quarantine, recovery
+from collector.spool import letters, quarantine, recovery
 from collector.spool.database import PAGE, Database
 from tests.spool.rig import Rig, values
 
@@ -312,3 +313,28 @@ async def test_a_migration_that_breaks_off_leaves_the_old_version(rig: Rig, monk
         assert ("extra" in columns, connection.execute("PRAGMA user_version").fetchone()) == (False, (len(steps),))
     await rig.open()
     assert sorted(await drained(rig)) == list(range(80))
+
+
+async def test_dead_letters_lost_with_the_database_are_dropped_and_counted(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else they would count against the share that dead letters have, for ever."""
+    rig.append([1, 2, 3])
+    segment = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", segment)
+    rig.spool.settle("cloud", part, Outcome(dead={0: "bad", 1: "bad"}))
+    await rig.spool.commit()
+    rig.spool.tail.rotate()
+    rig.append([4])
+    segment = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", segment)
+    rig.spool.settle("cloud", part, Outcome(dead={0: "bad"}))
+    await rig.crash()
+    (rig.directory / "spool.sqlite3").write_bytes(b"garbage" * 1000)
+    state = (await rig.open()).tail.state
+    books = state.sinks["cloud"]
+    assert (books.delivered, books.dead, books.dropped, rig.remainder()) == (1, 1, {"damaged": 2}, 0)
+    assert rig.query("SELECT seq FROM dead") == [(4,)]
+    assert "2 dead letters could not be read any more: dropped" in caplog.text
+    assert await letters.requeue(rig.spool, lambda letter: True) == 1
+    assert state.dead_bytes == 0

@@ -301,3 +301,21 @@ async def test_what_is_confirmed_is_in_no_later_commit(rig: Rig, tmp_path: Path)
         file.unlink()
     await rig.open()
     assert rig.spool.tail.sent("meter", 1, 31) is None
+
+
+async def test_while_the_journal_refuses_commits_know_all_that_may_come_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    rig.append([1])
+    await rig.spool.commit()
+    with monkeypatch.context() as full:
+        full.setattr("collector.spool.journal._write", refuse)
+        for value in (2, 3, 4):
+            rig.append([value])
+            await rig.spool.commit()
+        await rig.crash()
+    await rig.open()
+    assert [rig.spool.tail.sent("meter", value, value * 31) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]

@@ -1,0 +1,66 @@
+"""The spool against a plain account of every reading, through faults in any order."""
+
+import asyncio
+import logging
+import os
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.config.model import SpoolSection
+from collector.config.units import Duration, Size
+from tests.spool.invariants import drain
+from tests.spool.steps import STEPS, Step, turn
+from tests.spool.world import World
+
+SECTIONS = [
+    {},
+    {"durability": "strict"},
+    {"max_bytes": Size(80_000)},
+    {"max_bytes": Size(80_000), "when_full": "reject-new"},
+    {"max_bytes": Size(80_000), "durability": "strict"},
+]
+
+
+def life(draw: random.Random, length: int) -> list[Step]:
+    kinds, weights = list(STEPS), [weight for weight, _ in STEPS.values()]
+    return [(kind, *map(draw.choice, STEPS[kind][1])) for kind in draw.choices(kinds, weights, k=length)]
+
+
+async def play(section: dict[str, Any], steps: list[Step]) -> None:
+    logging.getLogger("edge_collector").setLevel(logging.CRITICAL)
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        world = World(Path(name), SpoolSection(linger=Duration(3600.0), clock_wait=Duration(120.0), **section))
+        with world.machine.at_work():
+            await world.open()
+            try:
+                for step in steps:
+                    await turn(world, step)
+                await drain(world)
+            finally:
+                await world.let_go()
+
+
+LIVES = st.lists(
+    st.one_of(*(st.tuples(st.just(kind), *map(st.sampled_from, words)) for kind, (_, words) in STEPS.items())),
+    min_size=5,
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.sampled_from(SECTIONS), LIVES)
+def test_whatever_happens(section: dict[str, Any], steps: list[Step]) -> None:
+    asyncio.run(play(section, steps))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_long_lives(seed: int) -> None:
+    """Hypothesis likes short ones."""
+    asyncio.run(play(SECTIONS[seed % len(SECTIONS)], life(random.Random(seed), 120)))
