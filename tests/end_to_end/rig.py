@@ -35,10 +35,6 @@ class Program:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
-    def set(self, variables: dict[str, str]) -> None:
-        """Environment variables from the next start on."""
-        self._environment |= variables
-
     @property
     def pid(self) -> int:
         assert self._process is not None
