@@ -5,39 +5,44 @@ from tests.bench.spool.daemon import Collector
 from tests.bench.spool.disk import Disk
 from tests.bench.spool.process import apart
 from tests.bench.spool.table import Line, show
-from tests.bench.spool.workload import RATE, SECTION, Workload
+from tests.bench.spool.workload import RATE, SECTION, Workload, noise
 from tests.spool.rig import Rig
 
 STORE_TARGET, DRAIN_TARGET = 220, 110
 
-DRAIN_RATES = (500, 5000)
-"""Readings a second: a slow uplink, and a good one."""
+SLOW, FAST = 500, 5000
+"""Readings a second that an uplink drains."""
 
 
 def measure(disk: Disk, seconds: int, daemon_seconds: int) -> None:
-    for rate in DRAIN_RATES:
-        figures = apart(_store_and_drain, disk, seconds, rate)
-        for what, target, process, device in figures:
+    for values, rate in (("measured", FAST), ("random", FAST), ("measured", SLOW)):
+        stored, drained = apart(_store_and_drain, disk, seconds, rate, values)
+        if rate == FAST:
             # Storing is the same at every rate of draining.
-            if what == "drain" or rate == DRAIN_RATES[0]:
-                at = f"{what} at {rate if what == 'drain' else RATE}/s"
-                show(Line(f"flash a reading, {at}: by the process", process, "B", target))
-                show(Line(f"flash a reading, {at}: by the device, ext4's journal too", device, "B", target))
+            _show(f"flash a reading, {values} values stored at {RATE}/s", stored, STORE_TARGET)
+        _show(f"flash a reading, {values} values drained at {rate}/s", drained, DRAIN_TARGET)
     _daemon(disk, daemon_seconds)
 
 
-async def _store_and_drain(disk: Disk, seconds: int, rate: int) -> list[tuple[str, int, float, float | None]]:
+def _show(what: str, cost: tuple[float, float | None], target: int) -> None:
+    show(Line(f"{what}: by the process", cost[0], "B", target))
+    show(Line(f"{what}: by the device, ext4's journal too", cost[1], "B"))
+
+
+async def _store_and_drain(
+    disk: Disk, seconds: int, rate: int, values: str
+) -> tuple[tuple[float, float | None], tuple[float, float | None]]:
     """The real spool with a clock turned by hand; what closing it writes counts as draining."""
-    rig = Rig(disk.directory / f"flash-{rate}", section=SECTION)
+    rig = Rig(disk.directory / f"flash-{values}-{rate}", section=SECTION)
     rig.directory.mkdir()
     await rig.open(ready=False)
-    workload, account = Workload(rig), _Account(disk)
-    stored = await workload.store(seconds)
-    store = account.a_reading(stored)
+    workload, account = Workload(rig, noise() if values == "random" else None), _Account(disk)
+    count = await workload.store(seconds)
+    stored = account.a_reading(count)
     rig.spool.ready("cloud", True)
-    drained = await workload.drain(stored, rate=rate)
+    await workload.drain(count, rate=rate)
     await rig.spool.close()
-    return [("store", STORE_TARGET, *store), ("drain", DRAIN_TARGET, *account.a_reading(drained))]
+    return stored, account.a_reading(count)
 
 
 class _Account:

@@ -34,6 +34,8 @@ SETTLED = 15
 
 def measure(disk: Disk, repeats: int, idle_seconds: int) -> None:
     with Collector(disk.directory / "empty") as daemon:
+        started = [_restarted(disk, daemon, disk.directory / "empty", cold=False) for _ in range(repeats)]
+        show(Line("process start to ready after SIGKILL, nothing pending before", median(started), "s"))
         daemon.publish(range(RATE * SETTLED), rate=RATE)
         empty = resident(daemon.pid)
     show(Line("memory of the daemon, sink down, nothing pending before", empty / 2**20, "MiB"))

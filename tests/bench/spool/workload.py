@@ -22,7 +22,7 @@ SECTION = SpoolSection(max_bytes=Size(3 * 2**30))
 
 
 def payloads(seed: int = 1) -> Iterator[dict[str, float]]:
-    """Fields whose JSON is 60 to 75 bytes long; they drift, as measured values do."""
+    """Fields whose JSON is 60 to 67 bytes long; they drift, as measured values do."""
     rng = random.Random(seed)
     temperature, humidity, pressure = 21.5, 48.0, 1013.2
     for n in itertools.count():
@@ -37,12 +37,25 @@ def payloads(seed: int = 1) -> Iterator[dict[str, float]]:
         }
 
 
+def noise(seed: int = 1) -> Iterator[dict[str, float]]:
+    """As long, but nothing about a value follows from the one before: what compresses worst."""
+    rng = random.Random(seed)
+    for n in itertools.count():
+        yield {
+            "n": n,
+            "temperature": round(rng.uniform(-40, 85), 2),
+            "humidity": round(rng.uniform(0, 100), 1),
+            "pressure": round(rng.uniform(900, 1100), 1),
+        }
+
+
 class Workload:
     """Bursts into an open spool and segments out of it."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, fields: Iterator[dict[str, float]] | None = None) -> None:
+        """`fields`: those of `payloads` unless told."""
         self._rig = rig
-        self._payloads = payloads()
+        self._payloads = fields or payloads()
         self._rng = random.Random(2)
         self._token = itertools.cycle(range(1, 65536))
 
