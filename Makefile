@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick faults fault-table fault-tools test-trixie lock clean help setup system
+.PHONY: demo test check quick faults fault-table fault-tools bench-spool test-trixie lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
@@ -31,6 +31,9 @@ faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected int
 
 fault-table: setup ## Renew tests/faults/MATRIX.md from the tests themselves
 	@$(BIN)/python -m tests.faults.matrix
+
+bench-spool: setup ## What the spool costs in flash, CPU, start time and memory (10 minutes; as root, else the device's own account is left out)
+	@$(BIN)/python -m tests.bench.spool $(ARGS)
 
 test-trixie: ## Unit and contract tests on Debian 13 with apt's Python packages alone, in a root of its own
 	@tests/trixie.sh $(ARGS) || [ $$? = 77 ]
