@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.config.model import SpoolSection
@@ -54,6 +54,16 @@ LIVES = st.lists(
 )
 
 
+SETTLED: list[Step] = [("deliver", "cloud", "settle"), ("deliver", "file", "settle")]
+SENT: list[Step] = [("publish", "meter", "t", 1, 20), ("seal",)]
+
+
+@example({}, [*SENT, *SETTLED, ("ping", "meter", ""), ("unheard", "meter", "w")])
+@example(
+    {}, [*SENT, *SETTLED, ("acknowledgements", "meter"), ("reconnect", "meter", False, 1.0), ("unheard", "meter", "w")]
+)
+@example({}, [*SENT, ("deliver", "cloud", "dead"), SETTLED[1], ("acknowledgements", "meter"), ("kill", True)])
+@example({}, [("journal", "refuses"), ("measure", 3), ("journal", "takes"), ("commit",), ("kill", False)])
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.sampled_from(SECTIONS), LIVES)
 def test_whatever_happens(section: dict[str, Any], steps: list[Step]) -> None:
