@@ -80,6 +80,7 @@ async def _do(world: World, step: Step) -> None:
         case ("commit",):
             with _unless_full(world):
                 await spool.commit()
+                assert spool.tail.journaled or machine.journal_full, "a commit finds the journal in order again"
         case ("pass", seconds):
             world.clock.now += seconds
             await spool.tend()

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.config.model import SpoolSection
@@ -54,13 +54,31 @@ LIVES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+SETTLED: list[Step] = [("deliver", "cloud", "settle"), ("deliver", "file", "settle")]
+SENT: list[Step] = [("publish", "meter", "t", 1, 20), ("seal",)]
+
+
+@example({}, [*SENT, *SETTLED, ("ping", "meter", ""), ("unheard", "meter", "w")])
+@example(
+    {}, [*SENT, *SETTLED, ("acknowledgements", "meter"), ("reconnect", "meter", False, 1.0), ("unheard", "meter", "w")]
+)
+@example({}, [*SENT, ("deliver", "cloud", "dead"), SETTLED[1], ("acknowledgements", "meter"), ("kill", True)])
+@example({}, [("journal", "refuses"), ("measure", 3), ("journal", "takes"), ("commit",), ("kill", False)])
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.sampled_from(SECTIONS), LIVES)
 def test_whatever_happens(section: dict[str, Any], steps: list[Step]) -> None:
     asyncio.run(play(section, steps))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(15))
 def test_long_lives(seed: int) -> None:
     """Hypothesis likes short ones."""
-    asyncio.run(play(SECTIONS[seed % len(SECTIONS)], life(random.Random(seed), 120)))
+    asyncio.run(play(SECTIONS[seed % len(SECTIONS)], life(random.Random(seed), 100)))
+
+
+@pytest.mark.fault(1, 2, 3, 7, 8, 15)
+@pytest.mark.slow_fault
+@pytest.mark.parametrize("first", range(100, 300, 20))
+def test_many_long_lives(first: int) -> None:
+    for seed in range(first, first + 20):
+        asyncio.run(play(SECTIONS[seed % len(SECTIONS)], life(random.Random(seed), 100)))

@@ -139,6 +139,8 @@ async def test_partial_outcomes_leave_the_rest_wanted(rig: Rig) -> None:
     assert rig.safe == 0
     for part in rig.spool.parts("cloud", segment):
         rig.spool.settle("cloud", part, Outcome())
+    assert rig.safe == 0, "the dead letter is not on the disk"
+    await rig.spool.commit()
     assert (rig.safe, rig.remainder()) == (1, 0)
 
 

@@ -40,6 +40,8 @@ class World:
         self.last = 0
         self.contents: list[bytes] = []
         # The account, by number of the reading.
+        self.taken: set[int] = set()
+        """Decoded, and handed to the spool as new."""
         self.promised: set[int] = set()
         """Acknowledged, or told safe."""
         self.refused: set[int] = set()
@@ -165,9 +167,11 @@ class World:
             broker.intake.safe(through)
 
     def _promise(self, numbers: Sequence[int]) -> None:
+        assert set(numbers) <= self.taken | self.unsure, f"{numbers} were acknowledged and never taken in"
         self.promised |= set(numbers)
 
     def _take(self, source: str, message: Message) -> None:
+        self.taken |= set(message.numbers)
         for name, wanted in self.wanted.items():
             if name in self.sinks:
                 wanted |= set(message.numbers)
