@@ -10,6 +10,8 @@ from collector.errors import DiskUnavailable, SpoolDamaged, SpoolError
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+UNAVAILABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a file system answers while it is full or read-only."""
 
 
 class DiskFull(DiskUnavailable):

@@ -1,11 +1,11 @@
 """One daemon to a data directory."""
 
-import errno
 import fcntl
 import os
 from pathlib import Path
 
 from collector.errors import DiskUnavailable, SpoolRefused
+from collector.spool.faults import UNAVAILABLE
 
 
 class InUse(SpoolRefused):
@@ -22,7 +22,7 @@ def lock(data_dir: Path) -> int:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        if error.errno in (errno.EROFS, errno.ENOSPC):
+        if error.errno in UNAVAILABLE:
             raise DiskUnavailable(f"{data_dir}: {error.strerror}; make room on it, or remount it") from error
         raise SpoolRefused(
             f"{data_dir}: {error.strerror}; make it a directory this user can write, or set collector.data_dir"

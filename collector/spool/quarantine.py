@@ -6,7 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-from collector.errors import SpoolError
+from collector.errors import DiskUnavailable, SpoolError
+from collector.spool.faults import UNAVAILABLE
 
 KEPT = 2
 """Databases that stay; each may be as large as `spool.max_bytes`."""
@@ -22,7 +23,10 @@ def new_name(data_dir: Path) -> str:
 
 
 def put_aside(database: Path, name: str) -> Path:
-    """Moves the database there, unless that has been done before, and clears its old place. Raises SpoolError."""
+    """Moves the database there, unless that has been done before, and clears its old place.
+
+    Raises DiskUnavailable where the file system takes nothing, else SpoolError.
+    """
     place = database.parent / "quarantine" / name
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,6 +46,10 @@ def put_aside(database: Path, name: str) -> Path:
         for old in _entries(database.parent)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
+        if error.errno in UNAVAILABLE:
+            raise DiskUnavailable(
+                f"{database}: damaged, and cannot be put aside ({error.strerror}); make room on the disk, or remount it"
+            ) from error
         raise SpoolError(
             f"{database}: damaged, and cannot be put aside ({error.strerror}); move it away, then start again"
         ) from error

@@ -77,7 +77,7 @@ def seed_backlog(data_dir: Path, count: int) -> None:
             sinks=["cloud"],
             windows={},
             on_safe=lambda through: None,
-            on_crowded=lambda crowded: None,
+            on_held_back=lambda crowded: None,
         )
         for start in range(0, count, 500):
             spool.append("meter", [Reading("meter", "1", 1, {"n": n}) for n in range(start, start + 500)], [], 5_000)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from collector.config.model import Size, SpoolSection
+from collector.errors import DiskUnavailable
 from collector.reading import Reading
 from collector.spool.ballast import BALLAST_BYTES
 from collector.spool.filling import Origin
@@ -34,8 +35,8 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (tmp_path / "run", True))
 
 
-def resize(disk: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
 
 
 def fill_up(disk: Path) -> Path:
@@ -151,7 +152,7 @@ async def test_a_disk_with_room_again_takes_what_waited(small_disk: Path) -> Non
 
 @pytest.mark.usefixtures("journal")
 async def test_a_disk_too_small_for_a_ballast_has_room_again_like_any_other(small_disk: Path) -> None:
-    resize(small_disk, "8m")
+    remount(small_disk, "size=8m")
     rig = Rig(small_disk / "data")
     spool = await rig.open(ready=False)
     assert not spool.database.ballast.held
@@ -162,6 +163,22 @@ async def test_a_disk_too_small_for_a_ballast_has_room_again_like_any_other(smal
     filler.unlink()
     await committed(rig)
     assert (rig.safe > 0, spool.trouble, spool.database.cramped) == (True, "", False)
+    await spool.close()
+
+
+@pytest.mark.usefixtures("journal")
+async def test_a_damaged_database_on_a_disk_without_inodes_waits_for_one(small_disk: Path) -> None:
+    rig = Rig(small_disk / "data")
+    await rig.open()
+    await rig.crash()
+    (rig.directory / "spool.sqlite3").write_bytes(b"x" * 8192)
+    disk = os.statvfs(small_disk)
+    remount(small_disk, f"nr_inodes={disk.f_files - disk.f_ffree}")
+    with pytest.raises(DiskUnavailable, match="cannot be put aside"):
+        await rig.open()
+    remount(small_disk, f"nr_inodes={disk.f_files}")
+    spool = await rig.open()
+    assert (rig.directory / "quarantine").is_dir()
     await spool.close()
 
 
