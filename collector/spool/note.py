@@ -7,15 +7,18 @@ from pathlib import Path
 FILE = "recovery"
 
 
-def note(data_dir: Path, text: str) -> None:
-    """Leaves it, as far as a failing disk allows: without it the next start finds out by itself, but later."""
-    with contextlib.suppress(OSError):
+def note(data_dir: Path, text: str) -> bool:
+    """Leaves it, on disk on return, as far as a failing disk allows; whether it did."""
+    try:
         fd = os.open(data_dir / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             os.write(fd, text.encode())
             os.fsync(fd)
         finally:
             os.close(fd)
+    except OSError:
+        return False
+    return True
 
 
 def noted(data_dir: Path) -> str:

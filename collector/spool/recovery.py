@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from collector.errors import SpoolDamaged
+from collector.errors import DiskUnavailable, SpoolDamaged
 from collector.log import events
 from collector.spool.database import APPLICATION_ID, Database
 from collector.spool.note import done, note, noted
@@ -41,7 +41,9 @@ async def recover(data_dir: Path) -> Recovered:
             return await _intact(path, said)
         except SpoolDamaged as error:
             place = new_name(data_dir)
-            note(data_dir, f"salvage {place}")
+            if not note(data_dir, f"salvage {place}"):
+                # Without it, a salvage that is killed half-way would pass for the whole.
+                raise DiskUnavailable(f"{error}; to put it aside needs room on the disk") from error
             events.SPOOL_DAMAGED.log("%s; put aside in %s, taking over what is readable", error, f"quarantine/{place}")
     wreck = Wreck(put_aside(path, place), APPLICATION_ID)
     try:

@@ -136,7 +136,8 @@ def test_attempts_are_few_and_far_between(tmp_path: Path) -> None:
         time.sleep(5)
         # Each attempt speaks MQTT 5, then 3.1.1.
         assert 2 <= proxy.connections - before <= 40
-        assert rig.daemon.log.read_text().count("sink cloud: ") == 1
+        # One when it begins and when the kernel's word for it changes, within the log's own limit.
+        assert 1 <= rig.daemon.log.read_text().count("sink cloud: ") <= 12
 
 
 @pytest.mark.fault(26)

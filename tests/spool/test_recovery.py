@@ -338,3 +338,16 @@ async def test_dead_letters_lost_with_the_database_are_dropped_and_counted(
     assert "2 dead letters could not be read any more: dropped" in caplog.text
     assert await letters.requeue(rig.spool, lambda letter: True) == 1
     assert state.dead_bytes == 0
+
+
+async def test_without_a_note_no_salvage_begins(rig: Rig) -> None:
+    await fill(rig, 3)
+    await rig.crash()
+    no_state(rig)
+    (rig.directory / "recovery").mkdir()
+    with pytest.raises(DiskUnavailable, match="needs room"):
+        await rig.open()
+    assert not (rig.directory / "quarantine").exists()
+    (rig.directory / "recovery").rmdir()
+    await rig.open()
+    assert sorted(await drained(rig)) == list(range(120))
