@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,8 +33,17 @@ def life(draw: random.Random, length: int) -> list[Step]:
     return [(kind, *map(draw.choice, STEPS[kind][1])) for kind in draw.choices(kinds, weights, k=length)]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def silent() -> Iterator[None]:
+    """Thousands of faults would fill the log."""
+    log = logging.getLogger("edge_collector")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    yield
+    log.setLevel(level)
+
+
 async def play(section: dict[str, Any], steps: list[Step]) -> None:
-    logging.getLogger("edge_collector").setLevel(logging.CRITICAL)
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
         world = World(Path(name), SpoolSection(linger=Duration(3600.0), clock_wait=Duration(120.0), **section))
