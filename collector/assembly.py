@@ -33,6 +33,9 @@ from collector.tls import tls_context
 Device = Callable[[str | None, str | None], str]
 """Names a device from the identity its frame carried and the topic it came on."""
 
+COALESCE_ANSWERS = 0.002
+"""Seconds for which a sink lets the PUBACKs of many small messages gather before it reads them."""
+
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
 
 
@@ -172,7 +175,9 @@ def _mqtt_sink(name: str, section: model.MqttSink, loaded: Loaded) -> Sink:
     options = connection(name, section, loaded)
 
     def with_will() -> ConnectOptions:
-        return replace(options(), will=Will(status_topic, b'{"state":"offline"}', qos=1, retain=True))
+        return replace(
+            options(), coalesce=COALESCE_ANSWERS, will=Will(status_topic, b'{"state":"offline"}', qos=1, retain=True)
+        )
 
     connector = Connector(with_will, section.protocol, _tell_of_3_1_1("sink", name))
     return MqttSink(connector, collector, section.format, section.topic_template, status_topic)
@@ -222,6 +227,7 @@ def connection(name: str, section: model.MqttSource | model.MqttSink, loaded: Lo
             session_expiry=round(section.session_expiry),
             receive_maximum=section.window,
             max_payload=section.max_payload,
+            coalesce=section.coalesce,
         )
 
     return options

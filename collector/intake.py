@@ -1,10 +1,10 @@
 """The source side of the wiring: frames become readings, go to the spool, and are acknowledged once safe."""
 
 import asyncio
-import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
+from zlib import crc32
 
 from collector.backoff import Backoff
 from collector.clock import Clock
@@ -68,7 +68,7 @@ class SourceIntake:
         self._backoff = backoff
         self._waiting: deque[tuple[int, list[int]]] = deque()
         """Per burst, in order of arrival: the segment that must be safe, and the tokens to acknowledge."""
-        self._topics: dict[str, tuple[str, int]] = {}
+        self._topics: dict[str | None, tuple[str, int]] = {}
         self._complained = float("-inf")
         # Of this connection: tokens taken, how many there were after the last repetition, and the segment asked about.
         self._taken = self._repeated = self._asked = 0
@@ -104,19 +104,22 @@ class SourceIntake:
         tokens: list[int] = []
         size = newest = 0
         repeated = False
-        for payload, topic, token, again in frames:
-            device, topic_crc = self._topics.get(topic or "") or self._remember(topic)
+        topics, decode, source = self._topics, self._decode, self.name
+        for frame in frames:
+            payload, topic, token = frame.payload, frame.topic, frame.token
+            device, topic_crc = topics.get(topic) or self._remember(topic)
             if token:
                 tokens.append(token)
-                fingerprint = topic_crc << 32 | zlib.crc32(payload)
-                repeated |= again
-                if again and (id := self._sent(token, fingerprint)) is not None:
-                    newest = max(newest, id)
-                    continue
+                fingerprint = topic_crc << 32 | crc32(payload)
+                if frame.again:
+                    repeated = True
+                    if (id := self._sent(token, fingerprint)) is not None:
+                        newest = max(newest, id)
+                        continue
             else:
                 fingerprint = 0
             try:
-                decoded = self._decode(payload, topic)
+                decoded = decode(payload, topic)
             except FrameError as error:
                 self._refuse(error.reason, 1, error.detail)
                 continue
@@ -127,12 +130,12 @@ class SourceIntake:
             if not decoded:
                 self.ignored += 1
                 continue
-            for identity, fields, time_ns, suspect in decoded:
-                name = device if identity is None else self._device(identity, topic)
-                own_time = time_ns is not None
-                readings.append(
-                    Reading(self.name, name, time_ns if time_ns is not None else now, fields, suspect, own_time)
-                )
+            for one in decoded:
+                name = device if one.device is None else self._device(one.device, topic)
+                if one.time_ns is None:
+                    readings.append(Reading(source, name, now, one.fields, one.suspect))
+                else:
+                    readings.append(Reading(source, name, one.time_ns, one.fields, one.suspect, True))
             origins.append(Origin(token, fingerprint, len(decoded)))
             size += len(payload)
         self._append(readings, origins, size, tokens, newest)
@@ -142,8 +145,11 @@ class SourceIntake:
     def readings(self, decoded: list[Decoded]) -> None:
         now = self._clock.wall_ns()
         readings = [
-            Reading(self.name, self._device(identity, None), time_ns or now, fields, suspect, time_ns is not None)
-            for identity, fields, time_ns, suspect in decoded
+            Reading(
+                *(self.name, self._device(one.device, None), one.time_ns or now, one.fields),
+                *(one.suspect, one.time_ns is not None),
+            )
+            for one in decoded
         ]
         self._append(readings, [], 64 * sum(len(reading.fields) for reading in readings), [], 0)
 
@@ -203,9 +209,9 @@ class SourceIntake:
     def _remember(self, topic: str | None) -> tuple[str, int]:
         if len(self._topics) >= TOPICS:
             self._topics.clear()
-        entry = self._device(None, topic), zlib.crc32((topic or "").encode())
+        entry = self._device(None, topic), crc32((topic or "").encode())
         if topic is None or len(topic) <= LONG_TOPIC:
-            self._topics[topic or ""] = entry
+            self._topics[topic] = entry
         return entry
 
     def _press(self) -> None:

@@ -2,12 +2,12 @@
 
 import functools
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, gc=False, frozen=True):
     """One message as it came off the wire.
 
     `token` is what the source needs to acknowledge it (an MQTT packet id); 0 where nothing can be
@@ -20,7 +20,7 @@ class Frame(NamedTuple):
     again: bool = False
 
 
-class Decoded(NamedTuple):
+class Decoded(msgspec.Struct, gc=False, frozen=True):
     """What a profile read out of one frame, before the collector stamps it.
 
     `device` is the identity the frame or topic itself carries, None where it carries none;
@@ -47,8 +47,9 @@ class Reading(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """`time_ns` came with the payload, so a clock correction must leave it alone."""
 
 
+@functools.lru_cache(maxsize=16)
 def rfc3339(time_ns: int) -> str:
-    """Unix time in nanoseconds as UTC to the microsecond."""
+    """Unix time in nanoseconds as UTC to the microsecond. Remembered: the readings of a burst share theirs."""
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
 

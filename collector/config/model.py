@@ -29,6 +29,7 @@ Patience = Annotated[Duration, _between(Duration.parse("100ms"), Duration.parse(
 FileSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
 FileAge = Annotated[Duration, _between(Duration.parse("1m"), Duration.parse("3650d"))]
 SpoolSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
+Coalesce = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("50ms"))]
 Wait = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("1h"))]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 MqttVersion = Literal["auto", "5", "3.1.1"]
@@ -98,6 +99,8 @@ class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     window: Annotated[int, Meta(ge=1, le=65535)] = 1000
     """Unacknowledged messages the broker may hand over (MQTT 5's Receive Maximum; on 3.1.1 it has its own limit)."""
     qos: Literal[0, 1] = 1
+    coalesce: Coalesce = Duration(0.005)
+    """How long messages that come thick and fast gather in the socket before they are read."""
     device: Text | None = None
     time_field: Text | None = None
     time_unit: TimeUnit = "s"

@@ -35,6 +35,8 @@ class ConnectOptions:
     keepalive: int = 60
     maximum_packet_size: int = 16 * 1024 * 1024
     max_payload: int = 256 * 1024
+    coalesce: float = 0.0
+    """How long what comes thick and fast may gather in the socket before it is read; 0 reads at once."""
     will: Will | None = None
     connect_timeout: float = 10.0
 
@@ -64,7 +66,15 @@ async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
     )
 
     def session_of() -> Session:
-        return Session(address, packet, decoder, on_publish, options.connect_timeout, options.version)
+        return Session(
+            address,
+            packet,
+            decoder,
+            on_publish,
+            options.connect_timeout,
+            options.version,
+            coalesce=options.coalesce,
+        )
 
     user_timeout = 1.5 * options.keepalive
     if address.path is None:

@@ -94,6 +94,7 @@ class Decoder:
         """Appends every complete packet; returns where the incomplete one begins."""
         size = len(data)
         limit = self._limit
+        publish = self._publish
         at = 0
         while size - at >= 2:
             first = data[at]
@@ -115,7 +116,7 @@ class Decoder:
             if end > size:
                 return self._incomplete(data, at, body, end)
             if first in _PUBLISH_HEADERS:
-                packets.append(self._publish(first, data, body, end))
+                packets.append(publish(first, data, body, end))
             elif first == 0x40 and length == 2:
                 packets.append(Puback(_packet_id(data, body, end)))
             else:
@@ -172,17 +173,10 @@ class Decoder:
             raise _short("PUBLISH")
         topic = self._topics.get(raw) or self._topic(raw)
         size = end - at
-        oversize = size > self._max_payload
-        return Publish(
-            topic,
-            b"" if oversize else data[at:end],
-            packet_id,
-            first >> 1 & 1,
-            first & 0x01 != 0,
-            first & 0x08 != 0,
-            found,
-            size if oversize else 0,
-        )
+        qos, retain, dup = first >> 1 & 1, first & 0x01 != 0, first & 0x08 != 0
+        if size > self._max_payload:
+            return Publish(topic, b"", packet_id, qos, retain, dup, found, size)
+        return Publish(topic, data[at:end], packet_id, qos, retain, dup, found)
 
     def _topic(self, raw: bytes) -> str:
         topic = properties.decode_text(raw)

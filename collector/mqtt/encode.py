@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from struct import Struct
+from struct import pack
 from typing import Final
 
 from collector.mqtt.packets import (
@@ -21,7 +21,6 @@ from collector.mqtt.properties import write_binary, write_text, write_varint
 PINGREQ: Final = b"\xc0\x00"
 
 _PUBACK_SUCCESS: Final = 0x4002
-_PUBACK: Final = Struct(">HH").pack
 
 
 def _packet(first: int, *parts: bytes) -> bytes:
@@ -61,34 +60,36 @@ def connect(packet: Connect, version: int = VERSION_5) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _topic_name(topic: str) -> bytes:
-    """ValueError when `topic` cannot be published to (MQTT 5 §4.7)."""
+def _ends(topic: str, content_type: str | None, version: int) -> tuple[bytes, bytes]:
+    """What stands before and behind the packet id; ValueError when `topic` cannot be published to (MQTT 5 §4.7)."""
     if not topic or "+" in topic or "#" in topic:
         raise ValueError(f"{topic!r} is not a topic name")
-    return write_text(topic)
-
-
-@lru_cache(maxsize=64)
-def _publish_properties(content_type: str | None, version: int) -> bytes:
-    return write_properties({"content_type": content_type}) if version == VERSION_5 else b""
+    properties = write_properties({"content_type": content_type}) if version == VERSION_5 else b""
+    return write_text(topic), properties
 
 
 def publish(message: Message, packet_id: int = 0, *, dup: bool = False, version: int = VERSION_5) -> bytes:
     """PUBLISH, at QoS 1 when there is a packet id, else at QoS 0; ValueError when the topic is no topic."""
-    topic = _topic_name(message.topic)
-    properties = _publish_properties(message.content_type, version)
+    payload = message.payload
+    topic, properties = _ends(message.topic, message.content_type, version)
     first = PUBLISH << 4 | message.retain
     if packet_id:
         properties = packet_id.to_bytes(2, "big") + properties
         first |= 0x0A if dup else 0x02
-    length = len(topic) + len(properties) + len(message.payload)
-    head = bytes((first, length)) if length < 128 else bytes((first,)) + write_varint(length)
-    return b"".join((head, topic, properties, message.payload))
+    length = len(topic) + len(properties) + len(payload)
+    if length < 128:
+        head = bytes((first, length))
+    elif length < 16384:
+        head = bytes((first, length & 0x7F | 0x80, length >> 7))
+    else:
+        head = bytes((first,)) + write_varint(length)
+    return b"".join((head, topic, properties, payload))
 
 
 def pubacks(packet_ids: Iterable[int]) -> bytes:
     """A PUBACK (success) for each id, in the order given; the short form is the same in 3.1.1 and 5."""
-    return b"".join([_PUBACK(_PUBACK_SUCCESS, packet_id) for packet_id in packet_ids])
+    packets = [_PUBACK_SUCCESS << 16 | packet_id for packet_id in packet_ids]
+    return pack(f">{len(packets)}I", *packets)
 
 
 def subscribe(

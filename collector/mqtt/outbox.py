@@ -15,6 +15,10 @@ WINDOW_3_1_1: Final = 100
 unacknowledged messages a client."""
 
 
+NARROW: Final = 200
+"""A window smaller than this is used up at once: every PUBACK that is not read holds up the next message."""
+
+
 class Batch:
     """The messages of one publish. `codes` fills up as the broker answers; when it is full, `done` is called."""
 
@@ -54,6 +58,11 @@ class Outbox:
     def in_flight(self) -> int:
         """Messages sent and not yet acknowledged."""
         return len(self._in_flight)
+
+    @property
+    def stalled(self) -> bool:
+        """Messages wait because the broker takes only a few at a time."""
+        return self._window < NARROW and bool(self._queue)
 
     def add(self, batch: Batch) -> None:
         if batch.open:

@@ -31,7 +31,7 @@ Properties = Mapping[str, Any]
 NO_PROPERTIES: Final[Properties] = MappingProxyType({})
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, gc=False, frozen=True):
     """What a client wants published."""
 
     topic: str

@@ -54,8 +54,14 @@ class Session(asyncio.Protocol):
         on_publish: OnPublish,
         answer_timeout: float,
         version: int = VERSION_5,
+        *,
+        coalesce: float = 0.0,
     ) -> None:
-        """`version` is the protocol level that `connect` is sent in and `decoder` reads."""
+        """`version` is the protocol level that `connect` is sent in and `decoder` reads.
+
+        What comes within `coalesce` seconds of the last read waits as long for what follows it: waking up costs more
+        than reading. After a longer silence nothing waits, nor while a narrow Receive Maximum stalls what we publish.
+        """
         self._loop = asyncio.get_running_loop()
         self.address = address
         self._connect = connect
@@ -73,6 +79,10 @@ class Session(asyncio.Protocol):
         self._heartbeat = Heartbeat(connect.keepalive, ping=self._ping, dead=self._unanswered)
         self._pings: deque[asyncio.Future[None] | None] = deque()
         """The PINGREQs not answered yet, in order, and who waits for the answer."""
+        self._coalesce = coalesce
+        self._read_at = float("-inf")
+        self._gathering: asyncio.TimerHandle | None = None
+        """Until it fires the socket fills, unread."""
         self._ended = False
         self._writable = True
         self.lost = self._loop.create_future()
@@ -150,7 +160,7 @@ class Session(asyncio.Protocol):
         if self._heartbeat.deaf:
             self._heartbeat.deaf = False
             self._heartbeat.heard()
-            if not self._transport.is_closing():
+            if self._gathering is None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
     async def close(self, reason_code: int = 0) -> None:
@@ -198,6 +208,8 @@ class Session(asyncio.Protocol):
             self._say_goodbye(error.reason_code)
             self._end(SessionError(f"{self.address}: the broker broke the protocol: {error}", error.reason_code))
             self._transport.close()
+        if self._coalesce and not self._ended:
+            self._gather()
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -214,6 +226,19 @@ class Session(asyncio.Protocol):
         self._closed.set_result(None)
 
     # What follows from it
+
+    def _gather(self) -> None:
+        now = self._loop.time()
+        if now - self._read_at < self._coalesce and not self._outbox.stalled:
+            self._transport.pause_reading()
+            self._gathering = self._loop.call_later(self._coalesce, self._read_on)
+        self._read_at = now
+
+    def _read_on(self) -> None:
+        self._gathering = None
+        self._read_at = self._loop.time()
+        if not self._heartbeat.deaf and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _dispatch(self, packets: list[Packet]) -> None:
         """One burst. Publishes go to the application together, behind all that was acknowledged with them."""
@@ -311,6 +336,10 @@ class Session(asyncio.Protocol):
             return
         self._ended = True
         self._heartbeat.stop()
+        if self._gathering is not None:
+            # What still comes must be read, or the end of the connection would never be seen.
+            self._gathering.cancel()
+            self._read_on()
         # Whoever waited for it may have been cancelled, and the future with it.
         if not self.lost.done():
             self.lost.set_result(error)

@@ -92,8 +92,7 @@ class Profile:
         place = self._place(topic) if self._place is not None and topic is not None else None
         if place is not None and place.ignored:
             return []
-        reason = self._refusal(payload)
-        if reason is not None:
+        if (reason := self._refusal(payload)) is not None:
             raise FrameError(reason, f"{len(payload)} bytes are not a frame of {self.id}")
         if self._verify is not None and not self._verify(payload):
             raise FrameError("checksum", "the checksum does not match the bytes it covers")

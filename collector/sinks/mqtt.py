@@ -21,6 +21,9 @@ ACKNOWLEDGED = frozenset({0x00, 0x10})
 HOLD = frozenset({0x87})
 DEAD = frozenset({0x90, 0x95, 0x99})
 
+LEVEL = 5
+"""Of compression: 6 took 1.4 to 2.2 times as long for 0 to 2 % fewer bytes."""
+
 DEAF = "MQTT 3.1.1: a message that the broker refuses looks like one that it took"
 """Its PUBACK has no reason code (MQTT 3.1.1 §3.4), and its specification no better answer to a refusal (§3.3.5)."""
 
@@ -121,7 +124,7 @@ class MqttSink:
         return outcome
 
     async def _deliver_batch(self, session: Session, part: Part) -> Outcome:
-        body = zlib.compress(wire.batch(self._collector, part), 6)
+        body = zlib.compress(wire.batch(self._collector, part), LEVEL)
         message = Message(self._topic_of("", ""), body, content_type=wire.BATCH_TYPE)
         [code] = await self._publish(session, [message])
         if code in ACKNOWLEDGED:

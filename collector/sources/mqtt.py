@@ -67,7 +67,7 @@ class MqttSource:
             self._flush()
             await self._subscribe(session)
             self._answered = True
-            self.pause(self._paused)
+            self._listen()
             intake.connected()
             raise SourceError(str(await self._confirm_until_lost(session, intake)))
         except CollectorError as error:
@@ -81,15 +81,25 @@ class MqttSource:
         if self._session is not None:
             self._unacknowledged -= len(tokens)
             self._session.acknowledge(tokens)
+            self._listen()
 
     def pause(self, paused: bool) -> None:
         self._paused = paused
-        if self._session is None:
-            return
-        if not paused:
-            self._session.resume_reading()
+        self._listen()
+        if not paused and self._session is not None:
             # Not at once: who lets us go on may be in the middle of making room.
             asyncio.get_running_loop().call_soon(self._flush)
+
+    def _listen(self) -> None:
+        """Reads on unless there is no room, or more than `window` is unacknowledged.
+
+        A broker may not know that number (3.1.1), or exceed it: Mosquitto 2.0.11 hands over a window for every
+        acknowledgement.
+        """
+        if self._session is None:
+            return
+        if not self._paused and self._unacknowledged <= self._window:
+            self._session.resume_reading()
         elif self._answered:
             self._session.pause_reading()
 
@@ -102,6 +112,7 @@ class MqttSource:
         if self._take is not None and self._arrived and not self._paused:
             messages, self._arrived = self._arrived, []
             self._take(messages)
+            self._listen()
 
     async def _subscribe(self, session: Session) -> None:
         """Also in a resumed session: the filters may have changed since.
@@ -134,14 +145,14 @@ class MqttSource:
         return session.lost.result()
 
     def _hand_in(self, messages: list[Publish], intake: Intake, resumed: bool) -> None:
-        frames: list[Frame] = []
-        acknowledged = sum(message.qos for message in messages)
+        acknowledged = sum([message.qos for message in messages])
         self._unacknowledged += acknowledged
         self._most_unacknowledged = max(self._most_unacknowledged, self._unacknowledged)
         if acknowledged:
             intake.received(acknowledged, 1)
         if acknowledged < len(messages):
             intake.received(len(messages) - acknowledged, 0)
+        frames: list[Frame] = []
         for message in messages:
             if (unwanted := self._unwanted(message)) is None:
                 frames.append(Frame(message.payload, message.topic, message.packet_id, message.dup and resumed))

@@ -1,7 +1,8 @@
 """The open segment: readings gather here until it is sealed."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from collector.clock import Regime
 from collector.reading import Reading
@@ -12,7 +13,7 @@ SEAL_READINGS = 500
 SEAL_BYTES = 128 * 1024
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, gc=False, frozen=True):
     """The source message that the next few readings came in; token 0 where it cannot be re-sent."""
 
     token: int

@@ -269,8 +269,10 @@ class Tail:
             sent = self.state.sent[source]
             excess = len(sent) - max(self._windows.get(source, 0), REMEMBERED)
             if excess >= REMEMBERED // 4:
-                for token in list(islice(sent, excess)):
-                    if sent[token].id <= self.safe:
+                outgrown = list(islice(sent, excess))
+                # In order of arrival, so of segments: with the last of them all are safe.
+                if sent[outgrown[-1]].id <= self.safe:
+                    for token in outgrown:
                         del sent[token]
 
     def rotate(self, *, alone: bool = False) -> None:

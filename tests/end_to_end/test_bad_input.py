@@ -130,7 +130,7 @@ def test_a_malformed_frame_and_an_unplugged_sensor(tmp_path: Path) -> None:
         os.close(line)
         until(lambda: not rig.status()["sources"]["air"]["connected"], "the hang-up to be seen")
         held = Path(f"/proc/{rig.daemon.pid}/fd")
-        links = [os.path.realpath(held / name) for name in os.listdir(held)]
+        links = [os.path.realpath(name) for name in held.iterdir()]
         assert not any("/dev/pts" in link for link in links)
         device, line = pty.openpty()
         port.unlink()

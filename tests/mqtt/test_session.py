@@ -529,3 +529,64 @@ async def test_a_password_that_the_broker_repeats_is_masked(how: str) -> None:
         credentials = {"username": "u", "password": b"hunter2"}
         error = await (refusal(port, **credentials) if how == "refused" else ended(await dial(port, **credentials)))
     assert "'no user with ***'" in str(error)
+
+
+# Reading in gulps
+
+
+async def test_what_comes_thick_gathers_in_the_socket_and_what_comes_after_a_silence_is_read_at_once() -> None:
+    bursts: asyncio.Queue[list[int]] = asyncio.Queue()
+    read = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.expect(0x40)
+        # Within `coalesce` of the last read, each in a packet of the network of its own.
+        for packet_id in (2, 3, 4):
+            publish(peer, packet_id)
+            await asyncio.sleep(0.02)
+        await read.wait()
+        await peer.gone()
+
+    def publish(peer: Peer, packet_id: int) -> None:
+        peer.send(0x32, b"\0\1t", packet_id.to_bytes(2, "big"), b"\0", b"x")
+
+    async with fake_broker(script) as port:
+        session = await connect(
+            options(port, coalesce=0.5), lambda taken: bursts.put_nowait([one.packet_id for one in taken])
+        )
+        session.acknowledge([1])
+        async with asyncio.timeout(10):
+            # CONNACK was read just now, so reading pauses behind the first of them.
+            assert await bursts.get() == [2]
+            assert await bursts.get() == [3, 4]
+        read.set()
+        await session.close()
+
+
+async def test_the_end_of_a_connection_is_seen_while_the_socket_fills() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        peer.send(0x30, b"\0\1t", b"\0", b"x")
+        await peer.expect(0xE0)
+
+    async with fake_broker(script) as port:
+        arrived = asyncio.Event()
+        session = await connect(options(port, coalesce=30.0), lambda taken: arrived.set())
+        async with asyncio.timeout(1.5):
+            await arrived.wait()
+            await session.close()
+
+
+async def test_a_narrow_receive_maximum_makes_every_puback_read_at_once() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome(receive_maximum=1)
+        for _ in range(20):
+            peer.puback((await peer.publish()).packet_id)
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        session = await dial(port, coalesce=2.0)
+        async with asyncio.timeout(10):
+            assert await session.publish(messages(20)) == [0] * 20
+        await session.close()

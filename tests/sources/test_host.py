@@ -31,8 +31,9 @@ async def collect(source: HostSource, readings: int) -> tuple[RecordingIntake, l
 async def test_the_first_reading_comes_at_once() -> None:
     intake, _ = await collect(HostSource(interval=3600), 1)
     assert intake.connections == 1
-    [(device, fields, time_ns, suspect)] = intake.taken
-    assert (device, time_ns, suspect) == (None, None, None)
+    [decoded] = intake.taken
+    fields = decoded.fields
+    assert (decoded.device, decoded.time_ns, decoded.suspect) == (None, None, None)
     assert fields["memory_used_bytes"] > 0
     assert fields["disk_free_bytes"] > 0
     assert {"memory_percent", "swap_percent", "load_1m", "network_received_bytes"} <= fields.keys()

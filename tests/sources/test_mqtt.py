@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from collector.backoff import Backoff
 from collector.errors import SourceError
@@ -85,7 +86,7 @@ async def test_frames_carry_topic_token_and_repetition(broker: Mosquitto) -> Non
     running = asyncio.create_task(source.run(later))
     await until(lambda: len(later.seen) == 1)
     assert (intake.sessions, later.sessions) == ([False], [True])
-    assert later.seen == [intake.seen[1]._replace(again=True)]
+    assert later.seen == [replace(intake.seen[1], again=True)]
     assert later.by_qos == {1: 1}
     await stop(running)
 
@@ -161,16 +162,42 @@ async def test_a_broker_that_goes_away_is_one_line(broker: Mosquitto) -> None:
 # MQTT 3.1.1
 
 
+async def test_a_broker_that_hands_over_more_than_the_window_waits_for_acknowledgements() -> None:
+    held_back = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        subscribe = await peer.expect(0x82)
+        peer.send(0x90, subscribe[:2], b"\0\1")
+        for packet_id in range(1, 101):
+            peer.send(0x32, b"\0\7meter/1", packet_id.to_bytes(2, "big"), b"\0", b"x")
+            if packet_id == 50:
+                await held_back.wait()
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        made = Connector(lambda: ConnectOptions("127.0.0.1", port, "me", clean_start=False), "5")
+        source, intake = MqttSource(made, ["meter/+"], 1, window=30), Recording()
+        running = asyncio.create_task(source.run(intake))
+        await until(lambda: len(intake.seen) == 50)
+        held_back.set()
+        await asyncio.sleep(0.1)
+        assert len(intake.seen) == 50
+        source.acknowledge([frame.token for frame in intake.seen[:20]])
+        await until(lambda: len(intake.seen) == 100)
+        await stop(running)
+
+
 async def test_on_3_1_1_the_window_is_20_until_more_have_been_unacknowledged(tmp_path: Path) -> None:
-    with Mosquitto(tmp_path / "broker", config_lines=["max_inflight_messages 40"]) as broker:
+    with Mosquitto(tmp_path / "broker", config_lines=["max_inflight_messages 25"]) as broker:
         source, intake = source_of(broker, "3.1.1"), Recording()
         assert source.window == 30
         running = asyncio.create_task(source.run(intake))
         await until(lambda: intake.connections)
         assert source.window == 20
         await publish(broker, *(Message("meter/1", b"%d" % n) for n in range(100)))
-        await until(lambda: len(intake.seen) == 40)
-        assert source.window == 40
+        await until(lambda: len(intake.seen) == 25)
+        assert source.window == 25
         await stop(running)
 
 
@@ -208,7 +235,7 @@ async def test_on_3_1_1_a_retained_message_that_was_never_acknowledged_is_kept(b
     await stop(running)
     running = asyncio.create_task(source_of(broker, "3.1.1").run(second))
     await until(lambda: second.seen and second.refused_tokens)
-    assert second.seen == [first.seen[0]._replace(again=True)]
+    assert second.seen == [replace(first.seen[0], again=True)]
     assert second.refusals == {"retained": 1}
     await stop(running)
 

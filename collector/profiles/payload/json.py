@@ -43,9 +43,14 @@ class JsonPayload(OpenPayload, frozen=True, kw_only=True, tag="json"):
 
         def read(payload: bytes) -> list[Decoded]:
             try:
-                readings = [_flat.decode(payload)]
+                fields = _flat.decode(payload)
             except _NOT_FLAT:
                 readings = _readings(payload)
+            else:
+                # A plain object, as most messages are: nothing to take apart.
+                if stamp.bare and 0 < len(fields) <= MAX_FIELDS:
+                    return [Decoded(None, fields)]
+                readings = [fields]
             decoded = []
             for fields in readings:
                 if not fields:

@@ -34,6 +34,8 @@ class Stamp:
     def __init__(self, payload: OpenPayload) -> None:
         self._time_field, self._device_field = payload.time_field, payload.device_field
         self._time_of = instant(payload.time_unit)
+        self.bare = payload.time_field is None and payload.device_field is None
+        """There is neither."""
 
     def __call__(self, fields: dict[str, Any]) -> Decoded:
         time_field, device_field = self._time_field, self._device_field
