@@ -1,4 +1,4 @@
-"""What every peer carries: numbered JSON messages of 75 bytes on ten topics, prebuilt as PUBLISH packets."""
+"""What every peer carries: numbered JSON messages of 75 bytes on a hundred topics, prebuilt as PUBLISH packets."""
 
 import random
 
@@ -9,7 +9,7 @@ FIRST = 100_000_000
 """Numbers have nine digits, so that every message has the same length."""
 PROBE = 900_000_000
 """From here on, a message asks whether the way is open and is not counted."""
-TOPICS = 10
+TOPICS = 100
 PAYLOAD_BYTES = 75
 PACKET_IDS = 65_000
 

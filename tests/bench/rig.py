@@ -39,6 +39,7 @@ class Rig:
         # It saves its sessions when it stops, so that the counter misses nothing.
         self.uplink = Mosquitto(self.directory / "uplink", autosave_interval=0, config_lines=BROKER)
         (home := self.directory / "peer").mkdir()
+        self._peer = peer
         self._command = peer.command(Place(home, self._memory, self.source.port, self.uplink.port))
         self._process: subprocess.Popen[bytes] | None = None
         self._expected = expected
@@ -53,6 +54,7 @@ class Rig:
             self.counter = stack.enter_context(Counter(self.uplink.port, self._expected))
             if not self.counter.subscribed.wait(10):
                 raise NotMeasured("the counter could not subscribe")
+            stack.enter_context(self._peer.platform(self.uplink.port))
             self.generator = stack.enter_context(Generator(self.source.port))
             stack.callback(self.kill)
             self.start()

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from tests.bench.peers.peer import Place
+from tests.bench.peers.peer import Peer, Place
 
 
-class EdgeCollector:
+class EdgeCollector(Peer):
     burst = 200_000
 
     def __init__(self, format: str) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from aiomqtt import Client, MqttError
 
-from tests.bench.peers.peer import Place
+from tests.bench.peers.peer import Peer, Place
 
 
-class Forwarder:
+class Forwarder(Peer):
     name = "aiomqtt forwarder"
     burst = 20_000
 

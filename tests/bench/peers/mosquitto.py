@@ -1,12 +1,12 @@
-"""Mosquitto as a bridge between the two brokers, with the settings that keep most: no queue limit, saved every second."""
+"""Mosquitto as a bridge between the two brokers, as durable as it goes: no queue limit, saved every second."""
 
 from pathlib import Path
 
-from tests.bench.peers.peer import NotInstalled, Place
+from tests.bench.peers.peer import NotInstalled, Peer, Place
 from tests.brokers import free_port, mosquitto_binary
 
 
-class MosquittoBridge:
+class MosquittoBridge(Peer):
     name = "mosquitto bridge"
     burst = 200_000
 

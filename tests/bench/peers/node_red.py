@@ -4,13 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.bench.peers.peer import NotInstalled, Place, fetch
+from tests.bench.peers.peer import NotInstalled, Peer, Place, fetch
 from tests.brokers import free_port
 
 VERSION = "4.1.15"
 
 
-class NodeRed:
+class NodeRed(Peer):
     name = "Node-RED"
     burst = 60_000
 

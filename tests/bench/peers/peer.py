@@ -1,6 +1,7 @@
 """What the bench must know of a program that forwards from one broker to another."""
 
 import subprocess
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -31,7 +32,11 @@ class Peer(Protocol):
         """Below `cache`, unless it is there already; raises NotInstalled."""
 
     def command(self, place: Place) -> list[str]:
-        """Writes what the peer needs into `place` and returns what starts it. It stays up over outages of the uplink."""
+        """Writes what the peer needs into `place` and returns what starts it."""
+
+    def platform(self, uplink: int) -> AbstractContextManager[None]:
+        """What the peer must find behind the uplink's broker; nothing, for most."""
+        return nullcontext()
 
 
 def fetch(*commands: list[str]) -> None:

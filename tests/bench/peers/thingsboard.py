@@ -2,15 +2,21 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.peers.peer import Place, fetch
+import paho.mqtt.client as paho
+
+from tests.bench.peers.peer import Peer, Place, fetch
 
 VERSION = "3.8.5"
 FIELDS = {"n": "integer", "power": "double", "energy": "double", "volts": "double", "hz": "double"}
 
+LIMITS = json.dumps({"maxPayloadSize": 65536, "maxInflightMessages": 1000, "rateLimits": {}, "gatewayRateLimits": {}})
 
-class ThingsBoard:
+
+class ThingsBoard(Peer):
     name = "ThingsBoard Gateway"
     burst = 10_000
 
@@ -52,7 +58,7 @@ class ThingsBoard:
                 },
                 "storage": {
                     "type": "sqlite",
-                    "data_file_path": f"{place.directory}/data/data.db",
+                    "data_file_path": f"{place.directory}/data/",
                     "messages_ttl_check_in_hours": 1,
                     "messages_ttl_in_days": 7,
                     "max_read_records_count": 1000,
@@ -105,6 +111,20 @@ class ThingsBoard:
             },
         )
         return ["env", f"TB_GW_CONFIG_DIR={place.directory}/", self._program]
+
+    @contextmanager
+    def platform(self, uplink: int) -> Iterator[None]:
+        """Tells the gateway, once it asks, that it is under no limits: before that it sends nothing."""
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        client.reconnect_delay_set(1, 1)
+        client.on_connect = lambda *_: client.subscribe("v1/devices/me/rpc/request/+")
+        client.on_message = lambda _, __, asked: client.publish(asked.topic.replace("request", "response"), LIMITS)
+        client.connect("127.0.0.1", uplink)
+        client.loop_start()
+        try:
+            yield
+        finally:
+            client.loop_stop()
 
 
 def _write(path: Path, value: object) -> None:
