@@ -12,11 +12,13 @@ from tests.bench.rig import Rig
 
 IDLE_RATE = 100
 DRAIN_SECONDS = 90.0
+STALL_SECONDS = 0.5
 
 
 class Online(msgspec.Struct, frozen=True):
     """All messages as fast as they go, nothing in the way."""
 
+    messages: int
     per_cpu_second: float
     per_second: float
     uplink_bytes: float
@@ -57,9 +59,9 @@ class Flash(msgspec.Struct, frozen=True):
     drain: float
 
 
-def online(peer: Peer, scratch: Path) -> Online:
-    made = packets(FIRST, peer.burst)
-    with Rig(peer, scratch, peer.burst) as rig:
+def online(peer: Peer, scratch: Path, messages: int) -> Online:
+    made = packets(FIRST, messages)
+    with Rig(peer, scratch, messages) as rig:
         rss = process.resident_mb(rig.pid)
         before, bytes_before, start = process.cpu_seconds(rig.pid), rig.counter.bytes, time.monotonic()
         rig.generator.publish(made)
@@ -67,6 +69,7 @@ def online(peer: Peer, scratch: Path) -> Online:
         used = process.cpu_seconds(rig.pid) - before
         came = rig.counter.arrivals.unique
         return Online(
+            messages=messages,
             per_cpu_second=came / used,
             per_second=came / (rig.counter.last - start),
             uplink_bytes=(rig.counter.bytes - bytes_before) / max(came, 1),
@@ -114,17 +117,19 @@ def outage(peer: Peer, scratch: Path, messages: int) -> Outage:
 
 
 def killed(peer: Peer, scratch: Path, messages: int) -> Fault:
-    """Half-way the uplink's broker answers no more; the peer takes what it can, is killed and started again."""
+    """Half-way the uplink's broker answers no more; in mid-stream the peer is killed.
+
+    Both come back.
+    """
     made = packets(FIRST, messages)
     with Rig(peer, scratch, messages) as rig:
         rig.generator.publish(made[: messages // 2])
         rig.uplink.pause()
         rig.generator.publish(made[messages // 2 :])
-        rig.idle(20)
+        time.sleep(STALL_SECONDS)
         rig.kill()
-        rig.start()
-        time.sleep(3)
         rig.uplink.resume()
+        rig.start()
         rig.settle(DRAIN_SECONDS, quiet=20)
         arrivals = rig.counter.arrivals
         return Fault(messages=messages, lost=arrivals.lost, twice=arrivals.twice, repeated=arrivals.repeated)
