@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +25,16 @@ from tests.bench.rig import NotMeasured
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "bench"
 PICTURE = ROOT / ".readme" / "bench.svg"
-PEERS = (EdgeCollector("batch"), EdgeCollector("reading"), MosquittoBridge(), NodeRed(), Forwarder(), ThingsBoard())
+PEERS: tuple[Peer, ...] = (
+    EdgeCollector("batch"),
+    EdgeCollector("reading"),
+    MosquittoBridge(),
+    NodeRed(),
+    Forwarder(),
+    ThingsBoard(),
+)
 ROUNDS = 3
+QUICK_MESSAGES = 50_000
 QUICK_MINUTES, MINUTES = 2.5, 22
 """No scenario begins later."""
 IDLE_SECONDS = 15
@@ -37,8 +45,9 @@ T = TypeVar("T")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="throughput online alone, with a quarter of the messages")
+    parser.add_argument("--quick", action="store_true", help="throughput online alone, at most 50000 messages a run")
     parser.add_argument("--only", default="", metavar="WORD", help="peers whose name has this in it")
+    parser.add_argument("--messages", type=int, default=200_000, metavar="N", help="at most so many a run (200000)")
     arguments = parser.parse_args()
     peers = [peer for peer in PEERS if arguments.only.lower() in peer.name.lower()]
     if not peers:
@@ -46,7 +55,7 @@ def main() -> int:
     BUILD.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=BUILD, prefix="run-"))
     try:
-        results = measure(peers, scratch, quick=arguments.quick)
+        results = measure(peers, scratch, most=arguments.messages, quick=arguments.quick)
     except KeyboardInterrupt:
         return 130
     finally:
@@ -60,13 +69,14 @@ def main() -> int:
     return 0
 
 
-def measure(peers: list[Peer], scratch: Path, *, quick: bool) -> Results:
+def measure(peers: Sequence[Peer], scratch: Path, *, most: int, quick: bool) -> Results:
     results = Results(
         date=datetime.date.today().isoformat(),
         machine=f"{os.cpu_count()} {platform.machine()} cores",
         ceiling=ceiling.measure(scratch),
         rows=[Row(peer.name) for peer in peers],
     )
+    most = min(most, QUICK_MESSAGES) if quick else most
     minutes = QUICK_MINUTES if quick else MINUTES
     end = time.monotonic() + minutes * 60
     runnable = []
@@ -93,16 +103,15 @@ def measure(peers: list[Peer], scratch: Path, *, quick: bool) -> Results:
     # Round by round, so that a noisy moment of the machine hits all of them.
     for _ in range(ROUNDS):
         for peer, row in runnable:
-            messages = peer.burst // 4 if quick else peer.burst
-            got = run("online", peer, row, scenarios.online, messages)
+            got = run("online", peer, row, scenarios.online, min(peer.burst, most))
             row.online += [got] if got else []
     if not quick:
         for peer, row in runnable:
             row.idle = run("idle", peer, row, scenarios.idle, IDLE_SECONDS)
         for peer, row in runnable:
-            row.killed = run("killed", peer, row, scenarios.killed, peer.burst // 2)
+            row.killed = run("killed", peer, row, scenarios.killed, min(peer.burst, most) // 2)
         for peer, row in runnable:
-            row.outage = run("outage", peer, row, scenarios.outage, peer.burst)
+            row.outage = run("outage", peer, row, scenarios.outage, min(peer.burst, most))
         for peer, row in runnable:
             row.flash = run("flash", peer, row, scenarios.flash, FLASH_SECONDS)
     return results

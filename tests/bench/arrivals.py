@@ -58,13 +58,12 @@ class Arrivals:
             self.repeated += len(numbers) - len(fresh)
             numbers = fresh
         copies, expected = self._copies, self.expected
-        for number in map(int, numbers):
-            index = number - FIRST
+        for index in [int(number) - FIRST for number in numbers]:
             if 0 <= index < expected:
                 if copies[index]:
                     self.twice += 1
                 else:
                     copies[index] = 1
                     self.unique += 1
-            elif number >= PROBE:
+            elif index >= PROBE - FIRST:
                 self.probes += 1

@@ -22,10 +22,10 @@ class Column(NamedTuple):
 
 BARS = (
     Column("readings a CPU-second", "more is better", lambda row: row.per_cpu_second, "{:,.0f}"),
-    Column("CPU at 100/s", "% of a core", lambda row: row.idle and row.idle.core * 100, "{:.1f}"),
+    Column("CPU at 100/s", "% of a core", lambda row: row.idle.core * 100 if row.idle else None, "{:.1f}"),
     Column("memory, online", "MB RSS at most", lambda row: row.rss_peak, "{:.0f}"),
     Column("uplink, full load", "bytes a reading", lambda row: row.uplink_bytes, "{:.0f}"),
-    Column("flash, uplink down", "bytes a reading", lambda row: row.flash and row.flash.store, "{:,.0f}"),
+    Column("flash, uplink down", "bytes a reading", lambda row: row.flash.store if row.flash else None, "{:,.0f}"),
 )
 
 
@@ -65,7 +65,7 @@ def svg(results: Results) -> str:
         out.append(_text(MARGIN, middle + 4, row.name, weight=600 if ours else 400, size=13))
         if row.why.startswith("not installed"):
             out.append(_text(MARGIN + NAMES, middle + 4, row.why, fill="#64748b"))
-    left = MARGIN + NAMES
+    left: float = MARGIN + NAMES
     for column in bars:
         values = [column.value(row) for row in rows]
         most = max(value for value in values if value is not None) or 1

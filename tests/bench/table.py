@@ -44,7 +44,10 @@ def _cells(row: Row, reference: float | None) -> list[str]:
         _number(idle.core * 100 if idle else None, " %", digits=2),
         " / ".join(map(_number, (row.uplink_bytes, idle.uplink_bytes if idle else None))),
         " / ".join(
-            map(_number, (idle and idle.flash_bytes, flash.store if flash else None, flash.drain if flash else None))
+            map(
+                _number,
+                (idle.flash_bytes if idle else None, flash.store if flash else None, flash.drain if flash else None),
+            )
         ),
         f"{sum(run.lost for run in row.online):,} of {row.messages:,}" if row.online else MISSING,
         f"{row.outage.lost:,}, {row.outage.twice:,} of {row.outage.messages:,}" if row.outage else MISSING,

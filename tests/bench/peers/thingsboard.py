@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.bench.peers.peer import Peer, Place, fetch
 
@@ -115,16 +116,24 @@ class ThingsBoard(Peer):
     @contextmanager
     def platform(self, uplink: int) -> Iterator[None]:
         """Tells the gateway, once it asks, that it is under no limits: before that it sends nothing."""
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        client = paho.Client(CallbackAPIVersion.VERSION2)
         client.reconnect_delay_set(1, 1)
-        client.on_connect = lambda *_: client.subscribe("v1/devices/me/rpc/request/+")
-        client.on_message = lambda _, __, asked: client.publish(asked.topic.replace("request", "response"), LIMITS)
+        client.on_connect = _listen
+        client.on_message = _answer
         client.connect("127.0.0.1", uplink)
         client.loop_start()
         try:
             yield
         finally:
             client.loop_stop()
+
+
+def _listen(client: paho.Client, *_: object) -> None:
+    client.subscribe("v1/devices/me/rpc/request/+")
+
+
+def _answer(client: paho.Client, _: object, asked: paho.MQTTMessage) -> None:
+    client.publish(asked.topic.replace("request", "response"), LIMITS)
 
 
 def _write(path: Path, value: object) -> None:
