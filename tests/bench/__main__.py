@@ -72,9 +72,9 @@ def main() -> int:
 def measure(peers: Sequence[Peer], scratch: Path, *, most: int, quick: bool) -> Results:
     results = Results(
         date=datetime.date.today().isoformat(),
-        machine=f"{os.cpu_count()} {platform.machine()} cores",
+        machine=f"{os.cpu_count()} {platform.machine()} cores (load {os.getloadavg()[0]:.0f} before)",
         ceiling=ceiling.measure(scratch),
-        rows=[Row(peer.name) for peer in peers],
+        rows=[Row(peer.name, remark=peer.remark) for peer in peers],
     )
     most = min(most, QUICK_MESSAGES) if quick else most
     minutes = QUICK_MINUTES if quick else MINUTES

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tests.bench.results import Results, Row
 from tests.bench.scenarios import Fault
 
-WIDTH, MARGIN, NAMES, GAP = 960, 24, 160, 18
+WIDTH, MARGIN, NAMES, GAP = 960, 24, 186, 18
 TOP, ROW = 92, 40
 OURS, OTHERS, GOOD, BAD = "#0f766e", "#94a3b8", "#0f766e", "#b91c1c"
 
@@ -21,11 +21,11 @@ class Column(NamedTuple):
 
 
 BARS = (
-    Column("readings a CPU-second", "more is better", lambda row: row.per_cpu_second, "{:,.0f}"),
+    Column("throughput", "per CPU-second", lambda row: row.per_cpu_second, "{:,.0f}"),
     Column("CPU at 100/s", "% of a core", lambda row: row.idle.core * 100 if row.idle else None, "{:.1f}"),
-    Column("memory, online", "MB RSS at most", lambda row: row.rss_peak, "{:.0f}"),
-    Column("uplink, full load", "bytes a reading", lambda row: row.uplink_bytes, "{:.0f}"),
-    Column("flash, uplink down", "bytes a reading", lambda row: row.flash.store if row.flash else None, "{:,.0f}"),
+    Column("memory", "MB RSS, online", lambda row: row.rss_peak, "{:.0f}"),
+    Column("uplink", "bytes a reading", lambda row: row.uplink_bytes, "{:.0f}"),
+    Column("flash", "B/reading, offline", lambda row: row.flash.store if row.flash else None, "{:,.0f}"),
 )
 
 
@@ -36,7 +36,7 @@ class Faults(NamedTuple):
 
 
 FAULTS = (
-    Faults("uplink down", "for all messages", lambda row: row.outage),
+    Faults("outage", "of the uplink", lambda row: row.outage),
     Faults("SIGKILL", "in mid-stream", lambda row: row.killed),
 )
 
@@ -101,10 +101,11 @@ def notes(results: Results) -> list[str]:
     ceiling = results.ceiling
     runs = max((len(row.online) for row in results.rows), default=0)
     return [
-        f"QoS 1, JSON of 75 bytes, Mosquitto on both sides, {results.machine}, {results.date}; medians of {runs} runs."
-        " CPU and memory of the peer's processes alone.",
+        f"QoS 1, JSON of 75 bytes, Mosquitto on both sides; {results.machine}, {results.date}; throughput, memory and"
+        f" uplink: median of {runs}, at full load.",
         f"The bench alone, messages a second: generator {ceiling.generator:,.0f}, counter {ceiling.counter:,.0f};"
         f" a CPU-second of its own: {ceiling.generator_cpu:,.0f} and {ceiling.counter_cpu:,.0f}.",
+        *(row.remark for row in results.rows if row.remark and row.online),
     ]
 
 

@@ -14,6 +14,7 @@ class Row(msgspec.Struct):
     name: str
     why: str = ""
     """Why nothing, or not all of it, was measured."""
+    remark: str = ""
     online: list[Online] = []
     idle: Idle | None = None
     outage: Outage | None = None

@@ -27,6 +27,7 @@ def results(*rows: Row) -> Results:
 OURS = Row("Edge Collector, batch", online=[online(100_000), online(300_000), online(200_000)])
 PEER = Row(
     "a bridge & more",
+    remark="It merges.",
     online=[online(50_000)],
     outage=Outage(messages=1000, lost=1000, twice=0, repeated=0, rss_full=84, drain_seconds=2),
     killed=Fault(messages=1000, lost=0, twice=3, repeated=0),
@@ -56,7 +57,9 @@ def test_a_peer_that_is_not_there_is_named_with_the_reason() -> None:
 
 def test_the_picture_shows_figures_and_what_faults_cost() -> None:
     shown = texts(picture.svg(results(OURS, PEER)))
-    assert {"a bridge & more", "200,000", "50,000", "100 % lost", "0 twice", "0 lost", "3 twice"} <= set(shown)
+    assert {"a bridge & more", "200,000", "50,000", "100 % lost", "0 twice", "0 lost", "3 twice", "It merges."} <= set(
+        shown
+    )
 
 
 def test_results_are_kept(tmp_path: Path) -> None:

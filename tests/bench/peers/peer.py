@@ -28,6 +28,9 @@ class Peer(Protocol):
     burst: int
     """Messages of a run at full speed: about five seconds' work."""
 
+    remark: str = ""
+    """What a reader of its figures must know."""
+
     def install(self, cache: Path) -> None:
         """Below `cache`, unless it is there already; raises NotInstalled."""
 

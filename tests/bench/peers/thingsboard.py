@@ -20,6 +20,7 @@ LIMITS = json.dumps({"maxPayloadSize": 65536, "maxInflightMessages": 1000, "rate
 class ThingsBoard(Peer):
     name = "ThingsBoard Gateway"
     burst = 10_000
+    remark = "ThingsBoard keeps one value a device, key and millisecond; here, what it merges counts as lost."
 
     def __init__(self) -> None:
         self._program = ""
