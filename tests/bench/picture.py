@@ -101,8 +101,8 @@ def notes(results: Results) -> list[str]:
     ceiling = results.ceiling
     runs = max((len(row.online) for row in results.rows), default=0)
     return [
-        f"QoS 1, JSON of 75 bytes, Mosquitto on both sides; {results.machine}, {results.date}; throughput, memory and"
-        f" uplink: median of {runs}, at full load.",
+        f"QoS 1, JSON of 75 bytes, Mosquitto on both sides. {results.machine}, {results.date}.",
+        f"Throughput, memory and uplink: median of {runs}, at full load.",
         f"The bench alone, messages a second: generator {ceiling.generator:,.0f}, counter {ceiling.counter:,.0f};"
         f" a CPU-second of its own: {ceiling.generator_cpu:,.0f} and {ceiling.counter_cpu:,.0f}.",
         *(row.remark for row in results.rows if row.remark and row.online),
