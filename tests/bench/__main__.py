@@ -35,7 +35,7 @@ PEERS: tuple[Peer, ...] = (
 )
 ROUNDS = 3
 QUICK_MESSAGES = 50_000
-QUICK_MINUTES, MINUTES = 2.5, 22
+QUICK_MINUTES, MINUTES = 2.7, 22
 """No scenario begins later."""
 IDLE_SECONDS = 15
 FLASH_SECONDS = 20
