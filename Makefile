@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick faults fault-table fault-tools bench-spool test-trixie lock clean help setup system
+.PHONY: demo test check quick bench bench-spool faults fault-table fault-tools test-trixie lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
@@ -28,6 +28,9 @@ quick: setup ## The tests that need less than a minute
 
 faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected into the daemon (13 minutes; as root, else some are skipped)
 	@$(BIN)/pytest -m fault $(ARGS)
+
+bench: setup ## Edge Collector and its peers side by side (25 minutes; ARGS="--quick": 3); peers are installed below build/
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 fault-table: setup ## Renew tests/faults/MATRIX.md from the tests themselves
 	@$(BIN)/python -m tests.faults.matrix

@@ -1,0 +1,1 @@
+"""Who is measured: one module each, which says how it is installed and configured."""
