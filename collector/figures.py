@@ -73,9 +73,10 @@ def of_departed(spool: Spool | None) -> dict[str, SinkReport]:
     }
 
 
-def of_spool(spool: Spool | None, limit: int) -> SpoolReport:
+def of_spool(spool: Spool | None, limit: int, opening: str) -> SpoolReport:
     if spool is None:
-        return SpoolReport(limit_bytes=int(limit), journal="none: without a sink nothing is kept")
+        why = f"the spool is not open, so what it holds is not known: {opening}" if opening else ""
+        return SpoolReport(limit_bytes=int(limit), journal=f"none: {why or 'without a sink nothing is kept'}")
     seconds = spool.commits.seconds
     return SpoolReport(
         pending_readings=max((sink.pending for sink in spool.tail.state.sinks.values()), default=0),

@@ -141,7 +141,7 @@ class Pipeline:
             clock=ClockReport(
                 self._clock.synchronised(), self._clock.steps, spool.dating.wait if spool is not None else 0.0
             ),
-            spool=figures.of_spool(spool, configuration.spool.max_bytes),
+            spool=figures.of_spool(spool, configuration.spool.max_bytes, self._opening),
             flash=figures.of_flash(written_bytes(), sum(intake.readings_seen for intake in self._intakes), uptime),
             sources={
                 intake.name: figures.of_source(intake, configuration.sources[intake.name], spool)

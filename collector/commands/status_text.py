@@ -9,6 +9,15 @@ from collector.status.report import NOT_CONFIGURED, FlashReport, Report, SinkRep
 NEARLY_FULL = 0.9
 
 
+_LOST = {
+    "full": "the spool was full: raise spool.max_bytes, make room on the disk, or mend the sink sooner",
+    "dead full": "more dead letters than are kept: requeue or forget them in time",
+    "disk": "the disk took nothing and memory was full: make room on it",
+    "damaged": "the card or the file system lost them: check it, and think of replacing the card",
+}
+"""Why readings were dropped, and what helps."""
+
+
 class Table(NamedTuple):
     title: str
     columns: tuple[str, ...]
@@ -131,9 +140,9 @@ def _about_sink(name: str, sink: SinkReport) -> Iterator[str]:
         )
     elif sink.state == "waiting":
         yield f"sink {name} is not reached, its readings wait: {sink.last_error or 'no reason known'}"
-    lost = {reason: count for reason, count in sink.ledger.dropped.items() if reason != "departed"}
-    if lost:
-        yield f"sink {name} lost readings by policy ({counts(lost)}): raise spool.max_bytes, or mend the sink sooner"
+    for reason, count in sink.ledger.dropped.items():
+        if reason in _LOST:
+            yield f"sink {name} lost {count:,} readings ({reason}): {_LOST[reason]}"
     if sink.ledger.dead:
         yield (
             f"sink {name} refused {sink.ledger.dead:,} readings for good: "

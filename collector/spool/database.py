@@ -104,6 +104,9 @@ class Database:
 
     @classmethod
     async def _open(cls, path: Path, ballast: Ballast) -> "Database":
+        if _emptied(path):
+            # SQLite would take it for a new one, and delete the WAL.
+            raise SpoolDamaged(f"{path}: empty, where a spool has stood")
         try:
             connection = await aiosqlite.connect(path, isolation_level=None)
         except sqlite3.Error as error:
@@ -294,6 +297,15 @@ class Database:
     async def _value(self, sql: str) -> int:
         row = await (await self._connection.execute(sql)).fetchone()
         return int(row[0]) if row else 0
+
+
+def _emptied(path: Path) -> bool:
+    """A file of no bytes beside a WAL, or a ballast, which only a spool that has stood leaves."""
+    try:
+        empty = path.stat().st_size == 0
+    except OSError:
+        return False
+    return empty and (path.with_name(f"{path.name}-wal").exists() or path.with_name("ballast").exists())
 
 
 def _inode(path: Path) -> int:

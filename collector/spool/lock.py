@@ -1,5 +1,6 @@
 """One daemon to a data directory."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -23,7 +24,8 @@ def lock(data_dir: Path) -> int:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno in UNAVAILABLE:
-            raise DiskUnavailable(f"{data_dir}: {error.strerror}; make room on it, or remount it") from error
+            remedy = "remount it" if error.errno == errno.EROFS else "make room on it"
+            raise DiskUnavailable(f"{data_dir}: {error.strerror}; {remedy}") from error
         raise SpoolRefused(
             f"{data_dir}: {error.strerror}; make it a directory this user can write, or set collector.data_dir"
         ) from error

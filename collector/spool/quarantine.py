@@ -51,7 +51,7 @@ def put_aside(database: Path, name: str) -> Path:
                 f"{database}: damaged, and cannot be put aside ({error.strerror}); make room on the disk, or remount it"
             ) from error
         raise SpoolError(
-            f"{database}: damaged, and cannot be put aside ({error.strerror}); move it away, then start again"
+            f"{database}: damaged, and cannot be put aside ({place}: {error.strerror}); see to that, then start again"
         ) from error
     return place / database.name
 

@@ -10,7 +10,7 @@ _ROW_BYTES = 100
 
 
 async def make_room(tail: Tail, database: Database, max_bytes: int) -> bool:
-    """Drops the oldest stored segments until what waits in memory, at its uncompressed size, would fit.
+    """Drops the oldest stored segments until what waits in memory would fit, stored as densely as they are.
 
     Says whether any had to go; they still stand in the database.
     """
@@ -23,6 +23,11 @@ async def make_room(tail: Tail, database: Database, max_bytes: int) -> bool:
         rows = await database.sizes(after, _LOOK)
         if not rows:
             break
+        if after == first:
+            stored, readings = sum(size + _ROW_BYTES for _, _, size in rows), sum(count for _, count, _ in rows)
+            excess -= max(0, incoming - 2 * tail.readings * stored // readings)
+            if excess <= 0:
+                break
         going: list[tuple[int, int]] = []
         for id, count, size in rows:
             going.append((id, count))
@@ -32,8 +37,8 @@ async def make_room(tail: Tail, database: Database, max_bytes: int) -> bool:
         lost = tail.drop((after + 1, going[-1][0] + 1), "full", going)
         after = going[-1][0]
         events.SPOOL_FULL.log(
-            "spool: full (%d bytes): dropped the %d oldest readings; raise spool.max_bytes",
-            *(max_bytes, lost),
+            "spool: full (%d bytes): dropped the %d oldest readings; %s",
+            *(max_bytes, lost, "make room on the disk" if database.cramped else "raise spool.max_bytes"),
             dropped=lost,
         )
     return after > first

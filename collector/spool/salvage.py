@@ -1,5 +1,6 @@
 """What is readable of a damaged database: row by row, each against its checksum, past whatever cannot be read."""
 
+import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
@@ -8,6 +9,8 @@ from typing import Any, TypeVar
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
+
+PAGE = 4096
 
 MOST_MISSES = 200_000
 """Unreadable ids in a row after which nothing more is expected; an interior page stands for some ten thousand."""
@@ -19,6 +22,9 @@ class Wreck:
     def __init__(self, path: Path, application_id: int) -> None:
         self._connection: sqlite3.Connection | None = None
         try:
+            if path.stat().st_size == 0:
+                # SQLite deletes the WAL of a database without a page; with one, it reads them from the WAL.
+                os.truncate(path, PAGE)
             connection = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
             )
@@ -26,7 +32,7 @@ class Wreck:
                 self._connection = connection
             else:
                 connection.close()
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             pass
 
     def state(self) -> bytes | None:

@@ -207,6 +207,12 @@ class Tail:
         self._release()
 
     @property
+    def readings(self) -> int:
+        """How many are in memory."""
+        waiting = sum(segment.count for segment in self.segments.values())
+        return waiting + (self.filling.count if self.filling is not None else 0)
+
+    @property
     def last(self) -> int:
         """The id of the newest segment that holds a reading, open or sealed."""
         return self.filling.id if self.filling is not None else self.state.next_id - 1

@@ -92,7 +92,7 @@ def jump_in_an_outage(rig: Rig, wall: Path, seconds: int, steps: int) -> None:
 @pytest.mark.fault(22)
 def test_moments_that_a_calendar_makes_difficult(tmp_path: Path) -> None:
     """Stamps are UTC in a place that has summer time; each moment is passed with readings coming in."""
-    count, rate = 300, 100
+    count, rate = 400, 100
     rig, wall = jumping(tmp_path)
     rig.daemon.environment["TZ"] = "Europe/Berlin"
     with rig:

@@ -69,7 +69,7 @@ async def test_after_a_day_5_is_tried_again() -> None:
     async with fake_broker(broker) as port:
         made = connector(port, told=told)
         await established(made)
-        made._try_5 -= REFUSED
+        made._try_5 -= REFUSED + 1
         await established(made)
         await established(made)
     assert broker.levels == [5, 4, 5, 4, 4]

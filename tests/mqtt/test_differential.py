@@ -87,7 +87,7 @@ def test_our_connect(packet: Connect) -> None:
 @given(st.builds(Message, TOPIC, PAYLOADS, st.booleans(), MAYBE_TEXT), st.just(0) | IDS, st.booleans())
 def test_our_publish(message: Message, packet_id: int, dup: bool) -> None:
     found = theirs(encode.publish(message, packet_id, dup=dup))
-    assert (found.topic, found.payload, found.retain, found.content_type) == message
+    assert Message(found.topic, found.payload, found.retain, found.content_type) == message
     assert (found.packet_id or 0, found.qos, found.duplicate) == (packet_id, packet_id > 0, packet_id > 0 and dup)
 
 

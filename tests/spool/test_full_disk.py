@@ -174,7 +174,7 @@ async def test_a_damaged_database_on_a_disk_without_inodes_waits_for_one(small_d
     (rig.directory / "spool.sqlite3").write_bytes(b"x" * 8192)
     disk = os.statvfs(small_disk)
     remount(small_disk, f"nr_inodes={disk.f_files - disk.f_ffree}")
-    with pytest.raises(DiskUnavailable, match="cannot be put aside"):
+    with pytest.raises(DiskUnavailable, match="needs room on the disk"):
         await rig.open()
     remount(small_disk, f"nr_inodes={disk.f_files}")
     spool = await rig.open()

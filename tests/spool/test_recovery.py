@@ -351,3 +351,24 @@ async def test_without_a_note_no_salvage_begins(rig: Rig) -> None:
     (rig.directory / "recovery").rmdir()
     await rig.open()
     assert sorted(await drained(rig)) == list(range(120))
+
+
+@pytest.mark.parametrize("wal", [True, False])
+async def test_an_emptied_database_is_no_new_one(rig: Rig, tmp_path: Path, wal: bool) -> None:
+    await fill(rig, 20)
+    shutil.copytree(rig.directory, as_killed := tmp_path / "as killed")
+    await rig.crash()
+    if wal:
+        shutil.rmtree(rig.directory)
+        as_killed.rename(rig.directory)
+    os.truncate(database(rig), 0)
+    shutil.rmtree(tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    await rig.open()
+    assert "spool.sqlite3" in set_aside(rig)
+    if wal:
+        assert "spool.sqlite3-wal" in set_aside(rig)
+        assert sorted(await drained(rig)) == list(range(20 * 40)), "all of it stood in the WAL"
+    rig.append([77])
+    assert await drained(rig) == [77]
+    assert rig.remainder() == 0

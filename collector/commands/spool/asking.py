@@ -30,8 +30,8 @@ def ask(
 
 def through(lines: bytes) -> None:
     """To standard output as they are."""
-    sys.stdout.buffer.write(lines)
-    sys.stdout.buffer.flush()
+    sys.stdout.write(lines.decode())
+    sys.stdout.flush()
 
 
 def printable(text: str) -> str:
