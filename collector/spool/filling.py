@@ -49,6 +49,10 @@ class Filling:
         """Whether such a message is among those not taken yet."""
         return (token, fingerprint) in self._origins.get(source, ())
 
+    def forget(self, source: str) -> None:
+        """None of its messages comes again."""
+        self._origins.pop(source, None)
+
     def add(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> None:
         self._fresh += readings
         self.count += len(readings)

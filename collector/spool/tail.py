@@ -117,6 +117,8 @@ class Tail:
 
     def forget(self, source: str) -> None:
         """The far end has lost its session, so nothing it sends is a repetition."""
+        if self.filling is not None:
+            self.filling.forget(source)
         if self.state.sent.get(source):
             self.apply(Forget(source))
 

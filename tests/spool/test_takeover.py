@@ -319,3 +319,14 @@ async def test_while_the_journal_refuses_commits_know_all_that_may_come_again(
         await rig.crash()
     await rig.open()
     assert [rig.spool.tail.sent("meter", value, value * 31) for value in (1, 2, 3, 4)] == [1, 2, 3, 4]
+
+
+async def test_a_session_that_is_lost_takes_what_is_not_sealed_yet_along(rig: Rig) -> None:
+    rig.append([1])
+    rig.spool.tail.forget("meter")
+    assert rig.spool.tail.sent("meter", 1, 31) is None
+    rig.spool.flush()
+    assert rig.spool.tail.sent("meter", 1, 31) is None
+    await rig.crash()
+    await rig.open()
+    assert rig.spool.tail.sent("meter", 1, 31) is None
