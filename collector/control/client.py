@@ -1,6 +1,7 @@
 """Asks the daemon, or where none runs, opens the spool itself: the answer is the same."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import pwd
@@ -132,7 +133,9 @@ def _lines(connection: socket.socket, question: bytes, path: Path) -> Iterator[b
     while True:
         try:
             if question:
-                connection.sendall(question)
+                # The answer may have come before the question: that there are too many.
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(question)
                 question = b""
             data = connection.recv(262144)
         except TimeoutError as error:
