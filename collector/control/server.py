@@ -6,13 +6,13 @@ A question is short and comes at once; an answer waits for who reads it slowly, 
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 import stat
 from pathlib import Path
 
 import msgspec
 
+from collector import unix_socket
 from collector.control.protocol import REQUEST_BYTES, SOCKET, Done, Failed, Question, identity
 from collector.control.verbs import answer
 from collector.errors import CollectorError, DiskUnavailable, SpoolError
@@ -147,12 +147,4 @@ def _bind(path: Path) -> socket.socket:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(errno.EEXIST, "a file that is not a socket stands there; remove it")
         path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # before bind, so that the file never has another mode
-        listener.bind(os.fspath(path))
-        listener.listen(CONNECTIONS)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+    return unix_socket.listen(path, CONNECTIONS)

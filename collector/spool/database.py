@@ -316,6 +316,15 @@ def _inode(path: Path) -> int:
         return 0
 
 
+def intact(body: bytes, crc: int) -> bytes | None:
+    """The msgpack in a stored body; None where it does not match its checksum."""
+    try:
+        plain = zlib.decompress(body)
+    except (zlib.error, TypeError):
+        return None
+    return plain if zlib.crc32(plain) == crc else None
+
+
 def _deflate(body: bytes) -> bytes:
     return zlib.compress(body, 1)
 
@@ -331,10 +340,7 @@ def _row(
     crc: int,
     body: bytes,
 ) -> Row:
-    try:
-        plain = zlib.decompress(body)
-    except (zlib.error, TypeError):
-        return Row(id, count, None)
-    if zlib.crc32(plain) != crc:
+    plain = intact(body, crc)
+    if plain is None:
         return Row(id, count, None)
     return Row(id, count, Segment(id, epoch, first_seq, count, Regime(boot_id, offset_ns, bool(synchronised)), plain))

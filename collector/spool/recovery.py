@@ -9,7 +9,7 @@ import msgspec
 
 from collector.errors import DiskUnavailable, SpoolDamaged
 from collector.log import events
-from collector.spool.database import APPLICATION_ID, Database
+from collector.spool.database import Database
 from collector.spool.note import done, note, noted
 from collector.spool.quarantine import new_name, put_aside
 from collector.spool.salvage import Row, Wreck
@@ -45,7 +45,7 @@ async def recover(data_dir: Path) -> Recovered:
                 # Without it, a salvage that is killed half-way would pass for the whole.
                 raise DiskUnavailable(f"{error}; to put it aside needs room on the disk") from error
             events.SPOOL_DAMAGED.log("%s; put aside in %s, taking over what is readable", error, f"quarantine/{place}")
-    wreck = Wreck(put_aside(path, place), APPLICATION_ID)
+    wreck = Wreck(put_aside(path, place))
     try:
         database = await Database.open(path)
         try:

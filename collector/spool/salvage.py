@@ -2,15 +2,14 @@
 
 import os
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from collector.spool.database import APPLICATION_ID, PAGE, intact
+
 Row = tuple[Any, ...]
 T = TypeVar("T")
-
-PAGE = 4096
 
 MOST_MISSES = 200_000
 """Unreadable ids in a row after which nothing more is expected; an interior page stands for some ten thousand."""
@@ -19,7 +18,7 @@ MOST_MISSES = 200_000
 class Wreck:
     """A damaged database, opened for reading only, so that its WAL counts and stays. Nothing here raises."""
 
-    def __init__(self, path: Path, application_id: int) -> None:
+    def __init__(self, path: Path) -> None:
         self._connection: sqlite3.Connection | None = None
         try:
             if path.stat().st_size == 0:
@@ -28,7 +27,7 @@ class Wreck:
             connection = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
             )
-            if connection.execute("PRAGMA application_id").fetchone() == (application_id,):
+            if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
                 self._connection = connection
             else:
                 connection.close()
@@ -43,12 +42,8 @@ class Wreck:
     def segments(self) -> Iterator[Row]:
         """Every segment whose bytes match their checksum, as it stands in the table, in order of id."""
         for row in self._walk("segment"):
-            body, crc = row[-1], row[-2]
-            try:
-                if zlib.crc32(zlib.decompress(body)) == crc:
-                    yield row
-            except (zlib.error, TypeError):
-                continue
+            if intact(body=row[-1], crc=row[-2]) is not None:
+                yield row
 
     def letters(self) -> Iterator[Row]:
         """The dead letters, without their row ids."""

@@ -50,8 +50,6 @@ FULL_BYTES = 2 * CROWDED_BYTES
 class Spool:
     """Bounded store between sources and sinks: `open` makes it, `run` commits when due, `close` commits all."""
 
-    data_dir: Path
-
     def __init__(
         self,
         section: SpoolSection,
@@ -60,7 +58,10 @@ class Spool:
         tail: Tail,
         journal: Journal,
         lock_fd: int,
+        data_dir: Path,
+        on_held_back: Callable[[bool], None],
     ) -> None:
+        self.data_dir = data_dir
         self.tail = tail
         self.database = database
         self.journal = journal
@@ -76,7 +77,7 @@ class Spool:
         }
         self._seal_timer: asyncio.TimerHandle | None = None
         self._held_back = False
-        self._on_held_back: Callable[[bool], None] = lambda held_back: None
+        self._on_held_back = on_held_back
         self._nudge = asyncio.Event()
         self._pressed: set[str] = set()
         now = clock.monotonic()
@@ -121,10 +122,7 @@ class Spool:
             await database.close()
             os.close(lock_fd)
             raise
-        spool = cls(section, clock, database, tail, journal, lock_fd)
-        spool.data_dir = data_dir
-        spool._on_held_back = on_held_back
-        return spool
+        return cls(section, clock, database, tail, journal, lock_fd, data_dir, on_held_back)
 
     def append(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
         """Takes readings in, see Tail.append; they are safe once `on_safe` has told the returned id or a later one.

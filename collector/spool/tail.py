@@ -75,7 +75,7 @@ class Tail:
         self._strict = strict
         self._journal = journal
         self._previous_file_through = self.committed
-        self._outgrown = 2 * ROTATE_BYTES
+        self._compact_at = 2 * ROTATE_BYTES
         self._clock = clock
         self._windows = windows
         self._on_safe = on_safe
@@ -308,9 +308,9 @@ class Tail:
         if self.journaled and self._journal.gone:
             self._degrade(FileNotFoundError(2, "somebody removed or replaced it"))
             self.rotate()
-        elif self.journaled and self._journal.size > self._outgrown:
+        elif self.journaled and self._journal.size > self._compact_at:
             self.rotate(alone=True)
-            self._outgrown = max(2 * ROTATE_BYTES, 2 * self._journal.size)
+            self._compact_at = max(2 * ROTATE_BYTES, 2 * self._journal.size)
 
     def _held(self) -> Iterator[Held]:
         """What a fresh journal file must hold besides its checkpoint, when the one before cannot be relied on."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from collector import unix_socket
 from collector.config.listen import ListenAddress
 from collector.errors import CollectorError
 from collector.status.embedded import EmbeddedServer, bind_tcp, configuration, reason
@@ -83,15 +84,7 @@ def _bind_unix(path: Path) -> socket.socket:
         if _is_answered(path):
             raise OSError(errno.EADDRINUSE, "in use")
         path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # before bind, so that the file never has another mode
-        listener.bind(os.fspath(path))
-        listener.listen(CONNECTIONS)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+    return unix_socket.listen(path, CONNECTIONS)
 
 
 def _is_answered(path: Path) -> bool:
