@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 export PATH := $(PATH):/usr/sbin:/sbin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
+# Tests wait more than they work: three processes side by side, a file's tests in one of them.
+SIDE_BY_SIDE := -n 3 --dist loadfile
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
 .PHONY: demo test check quick bench bench-spool faults fault-table fault-tools test-trixie lock clean help setup system
@@ -15,7 +17,7 @@ demo: setup ## Sensors, a broker, the collector and a receiver on this machine (
 	@$(BIN)/edge-collector demo $(ARGS)
 
 test: check ## Everything a change must pass
-	@$(BIN)/pytest -m "not slow_fault" $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow_fault" $(ARGS)
 
 check: setup ## Style, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -24,10 +26,10 @@ check: setup ## Style, types and the direction of imports
 	@$(BIN)/lint-imports --no-logo
 
 quick: setup ## The tests that need less than a minute
-	@$(BIN)/pytest -m "not slow and not slow_fault" $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not slow_fault" $(ARGS)
 
 faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected into the daemon (13 minutes; as root, else some are skipped)
-	@$(BIN)/pytest -m fault $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m fault $(ARGS)
 
 bench: setup ## Edge Collector and its peers side by side (25 minutes; ARGS="--quick": 3); peers are installed below build/
 	@$(BIN)/python -m tests.bench $(ARGS)

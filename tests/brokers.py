@@ -1,6 +1,7 @@
 """A real Mosquitto for tests: started, killed and restarted at will."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -19,12 +20,23 @@ def mosquitto_binary() -> str | None:
     return shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+_ports = itertools.cycle(range(250))
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nothing listens on, from a stretch of this process's own. Raises OSError.
+
+    Below 32768, where the ports of outgoing connections begin: a broker started later, or again, finds it free.
+    """
+    stretch = 12_000 + os.getpid() % 80 * 250
+    for port in itertools.islice(_ports, 250):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe,
+        ):
+            probe.bind((host, stretch + port))
+            return stretch + port
+    raise OSError(f"no port to be had on {host}")
 
 
 class Mosquitto:

@@ -12,7 +12,7 @@ PACKAGES=(
     python3-uvloop python3-aiosqlite python3-msgspec python3-asyncio-mqtt python3-serial python3-psutil
     python3-prometheus-client python3-uvicorn python3-rich python3-aiohttp
     # the tests, and the far ends they speak to
-    python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-hypothesis python3-paho-mqtt
+    python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-pytest-xdist python3-hypothesis python3-paho-mqtt
     mosquitto openssl mount
 )
 
@@ -51,7 +51,7 @@ python3 -c 'import sys, sqlite3, ssl; print("python", sys.version.split()[0], "s
 # Tail journals are named after their data directories, and /dev/shm may be the host's.
 export TMPDIR="/t$(shuf -i 10-99 -n 1)"
 mkdir "$TMPDIR"
-exec python3 -m pytest -m "not slow and not slow_fault" -p no:cacheprovider "$@"
+exec python3 -m pytest -n 3 --dist loadfile -m "not slow and not slow_fault" -p no:cacheprovider "$@"
 RUN
 
 mmdebstrap --quiet --mode="$mode" --variant=apt --format=null \

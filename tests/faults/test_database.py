@@ -68,9 +68,12 @@ def test_a_flipped_bit_costs_one_segment_and_is_counted(tmp_path: Path) -> None:
 
 
 def zero_a_page(database: Path) -> None:
-    """A leaf of the table of segments, in the middle of the file."""
+    """A leaf of the table of segments, in its middle."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        leaves = "SELECT pageno FROM dbstat WHERE name = 'segment' AND pagetype = 'leaf' ORDER BY path"
+        pages = [page for (page,) in connection.execute(leaves)]
     with database.open("r+b") as file:
-        file.seek(database.stat().st_size // 4096 // 2 * 4096)
+        file.seek((pages[len(pages) // 2] - 1) * 4096)
         file.write(bytes(4096))
 
 

@@ -157,10 +157,14 @@ async def test_an_access_list_that_says_no_holds(tmp_path: Path) -> None:
     (acl := tmp_path / "acl").write_text("topic write edge/box/status\n")
     with Mosquitto(tmp_path / "broker", config_lines=[f"acl_file {acl}"]) as broker:
         made = sink(ConnectOptions(broker.host, broker.port, "box"))
-        await made.open()
-        outcome = await made.deliver(part(3))
+        for _ in range(5):
+            await made.open()
+            outcome = await made.deliver(part(3))
+            await made.close()
+            # Mosquitto closes after a refusal, and a reset may take the PUBACK along.
+            if outcome.reason != "connection lost":
+                break
         assert (outcome.verdict, outcome.reason) == ("hold", "Not authorized (0x87)")
-        await made.close()
 
 
 async def test_a_wrong_password_holds(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from collector.status import server
 from collector.status.app import StatusApp
 from collector.status.report import Report
 from collector.status.server import CONNECTIONS, serve
+from tests.brokers import free_port
 from tests.status.reports import busy_report
 
 Scenario = Callable[[], Awaitable[None]]
@@ -26,12 +27,6 @@ Run = Callable[[Scenario], None]
 @pytest.fixture(params=[asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
     return lambda scenario: request.param(scenario())
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
