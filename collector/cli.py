@@ -20,6 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """`func` of what it returns is the command. Exits with 2 for wrong usage."""
+    return command_line().parse_args(arguments)
+
+
+def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="edge-collector",
         description="Reads sensors over serial lines and MQTT and brings every reading to the cloud.",
@@ -28,7 +32,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     subparsers = parser.add_subparsers(metavar="VERB", required=True)
     for verb in VERBS:
         import_module(f"collector.commands.{verb.replace('-', '_')}").add_to(subparsers)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def run(command: argparse.Namespace) -> int:

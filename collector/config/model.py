@@ -43,62 +43,93 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class BackoffRange(Section, frozen=True, kw_only=True):
     min: Pause = Duration(1.0)
+    """The shortest wait; how much longer it may be doubles from failure to failure."""
     max: Pause = Duration(60.0)
+    """The longest wait."""
 
 
 class CollectorSection(Section, frozen=True, kw_only=True):
     id: Annotated[str, Meta(min_length=1, max_length=64)] = msgspec.field(default_factory=socket.gethostname)
+    """The name of this box, in every reading's identity; by default the host's. It must differ from box to box."""
     data_dir: Path = Path("/var/lib/edge-collector")
+    """Where readings wait for the cloud; also state, and what was damaged (`quarantine/`)."""
 
 
 class SpoolSection(Section, frozen=True, kw_only=True):
     max_bytes: SpoolSize = Size(256 * 1024 * 1024)
+    """How much of the disk the spool may take."""
     when_full: Literal["drop-oldest", "reject-new"] = "drop-oldest"
+    """reject-new: QoS 1 waits with its broker, and of what cannot wait the newest are dropped, counted."""
     hold: Wait = Duration(5.0)
+    """How long a segment may wait in memory for a live sink before it is committed to disk."""
     commit_after: Wait = Duration(1.0)
+    """The same while a sink is down."""
     linger: Wait = Duration(0.02)
+    """How long readings gather before they are sealed as a segment."""
     clock_wait: Wait = Duration(120.0)
+    """After a boot, how long delivery waits at most for the clock to be synchronised."""
     durability: Literal["normal", "strict"] = "normal"
+    """strict: every segment is committed to disk before it is delivered, so that no power cut doubles any."""
 
 
 class Tls(Section, frozen=True, kw_only=True):
     """Files for a TLS connection; all optional, the system's authorities by default."""
 
     ca_file: Text | None = None
+    """Who signed the other side's certificate; the system's authorities by default."""
     cert_file: Text | None = None
+    """Our own certificate, where the other side wants one."""
     key_file: Text | None = None
+    """The key of cert_file."""
 
 
 class SerialSource(Section, frozen=True, kw_only=True, tag="serial"):
     port: Text
+    """The line's device; a name below /dev/serial/by-id stays the same over replugging."""
     profile: Text
+    """What the bytes mean; `edge-collector profiles list` names all."""
     baudrate: Baudrate | None = None
-    """None: what the profile says."""
+    """By default what the profile says."""
     bytesize: Literal[5, 6, 7, 8] | None = None
+    """Data bits; by default what the profile says, as for parity and stopbits."""
     parity: Literal["none", "even", "odd"] | None = None
+    """Parity bit."""
     stopbits: Literal[1, 2] | None = None
+    """Stop bits."""
     device: Text | None = None
+    """What the device is called in its readings; of MQTT sources `{1}` is the level the first wildcard matched."""
     time_field: Text | None = None
+    """A field that holds the time of the reading; by default that is when it arrived."""
     time_unit: TimeUnit = "s"
+    """What time_field counts since 1970, or its notation."""
     device_field: Text | None = None
+    """A field that holds the device's name."""
     columns: list[Text] | None = None
-    """Of lines of values; None: what the profile says. Empty: c0, c1, ..."""
+    """Of lines of values; by default what the profile says. Empty: c0, c1, ..."""
     column_units: dict[str, Text] | None = None
+    """The unit of each column that has one."""
     separator: Text | None = None
     """`tab` and `space` by their names."""
     backoff: BackoffRange = BackoffRange()
+    """How long to wait before another attempt."""
 
 
 class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     url: Text
+    """mqtt://HOST:PORT, mqtts://..., ws://HOST:PORT/PATH or wss://...; of an http sink http:// or https://."""
     protocol: MqttVersion = "auto"
+    """auto: 5, and 3.1.1 where the broker does not speak 5."""
     topics: Annotated[list[Text], Meta(min_length=1)]
+    """What to subscribe to; + and # stand for levels."""
     profile: Text
     username: Text | None = None
+    """As whom to log in."""
     password_file: Text | None = None
+    """The file that holds the password: looked up in $CREDENTIALS_DIRECTORY, then beside the configuration."""
     window: Annotated[int, Meta(ge=1, le=65535)] = 1000
     """Unacknowledged messages the broker may hand over (MQTT 5's Receive Maximum; on 3.1.1 it has its own limit)."""
     qos: Literal[0, 1] = 1
+    """1: what arrives is acknowledged once it is safe."""
     coalesce: Coalesce = Duration(0.005)
     """How long messages that come thick and fast gather in the socket before they are read."""
     device: Text | None = None
@@ -106,12 +137,14 @@ class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     time_unit: TimeUnit = "s"
     device_field: Text | None = None
     columns: list[Text] | None = None
-    """Of lines of values; None: what the profile says. Empty: c0, c1, ..."""
+    """Of lines of values; by default what the profile says. Empty: c0, c1, ..."""
     column_units: dict[str, Text] | None = None
     separator: Text | None = None
     """`tab` and `space` by their names."""
     max_payload: Payload = Size(256 * 1024)
+    """A larger message is refused, and counted."""
     keepalive: Keepalive = Duration(30.0)
+    """After this long in silence the connection is tried."""
     session_expiry: Expiry = Duration(7 * 86400.0)
     """How long the broker keeps our session, and so what it queued, while we are away."""
     backoff: BackoffRange = BackoffRange()
@@ -119,16 +152,19 @@ class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
 
 class HostSource(Section, frozen=True, kw_only=True, tag="host"):
     interval: Pause = Duration(30.0)
+    """How often the figures are read."""
     device: Text | None = None
 
 
 class MqttSink(Tls, frozen=True, kw_only=True, tag="mqtt"):
     url: Text | None = None
     urls: Annotated[list[Text], Meta(min_length=1)] | None = None
+    """Instead of url: several."""
     protocol: MqttVersion = "auto"
     format: Literal["reading", "batch"] = "reading"
+    """A message per reading, or a compressed one per segment."""
     topic: Text | None = None
-    """None: edge/{collector}/{device}/readings, for batches edge/{collector}/readings."""
+    """By default edge/{collector}/{device}/readings, for batches edge/{collector}/readings."""
     username: Text | None = None
     password_file: Text | None = None
     keepalive: Keepalive = Duration(30.0)
@@ -149,15 +185,21 @@ class HttpSink(Tls, frozen=True, kw_only=True, tag="http"):
     header: Text | None = None
     """The name of a header that takes what header_file holds."""
     header_file: Text | None = None
+    """The file that holds the value of header."""
     proxy: Text | None = None
+    """The way there: http://HOST:PORT."""
     timeout: Patience = Duration(30.0)
+    """For the whole of one request."""
     backoff: BackoffRange = BackoffRange()
 
 
 class FileSink(Section, frozen=True, kw_only=True, tag="file"):
     path: Path
+    """The file; a JSON line per reading."""
     max_bytes: FileSize = Size(64 * 1024 * 1024)
+    """A file this large is put aside as PATH.1, and a new one begins."""
     max_age: FileAge | None = None
+    """The same by age."""
     keep: Annotated[int, Meta(ge=1, le=1000)] = 5
     """Full files beside the one that is written; rotation deletes the oldest."""
     backoff: BackoffRange = BackoffRange()
@@ -165,16 +207,21 @@ class FileSink(Section, frozen=True, kw_only=True, tag="file"):
 
 class StatusSection(Section, frozen=True, kw_only=True):
     listen: Text | None = "127.0.0.1:8080"
+    """Where status and metrics are served: HOST:PORT, or unix:PATH."""
     token_file: Text | None = None
+    """The bearer token that whoever asks must send; needed where other machines can reach us."""
 
 
 class LogSection(Section, frozen=True, kw_only=True):
     format: Literal["auto", "json", "gelf"] = "auto"
+    """auto: the journal's fields under systemd, text on a terminal, else JSON."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is less is not logged."""
 
 
 class SandboxSection(Section, frozen=True, kw_only=True):
     mode: Literal["enforce", "log", "off"] = "enforce"
+    """enforce: what is not needed fails; log: it is only logged; off: nothing is forbidden."""
 
 
 Source = SerialSource | MqttSource | HostSource
