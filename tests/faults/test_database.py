@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
@@ -69,9 +70,12 @@ def test_a_flipped_bit_costs_one_segment_and_is_counted(tmp_path: Path) -> None:
 
 def zero_a_page(database: Path) -> None:
     """A leaf of the table of segments, in its middle."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    # A copy: a running daemon has the file locked.
+    shutil.copy(database, copy := database.with_suffix(".copy"))
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
         leaves = "SELECT pageno FROM dbstat WHERE name = 'segment' AND pagetype = 'leaf' ORDER BY path"
         pages = [page for (page,) in connection.execute(leaves)]
+    copy.unlink()
     with database.open("r+b") as file:
         file.seek((pages[len(pages) // 2] - 1) * 4096)
         file.write(bytes(4096))
