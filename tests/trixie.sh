@@ -13,6 +13,7 @@ PACKAGES=(
     python3-prometheus-client python3-uvicorn python3-rich python3-aiohttp
     # the tests, and the far ends they speak to
     python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-pytest-xdist python3-hypothesis python3-paho-mqtt
+    python3-pymodbus
     mosquitto openssl mount
 )
 

@@ -30,6 +30,8 @@ class Case(Table, frozen=True, kw_only=True):
     hex: str | list[str] | None = None
     text: str | list[str] | None = None
     topic: str | None = None
+    request: Hex | None = None
+    """The Modbus request that was answered."""
     options: Options = Options()
     readings: list[ExpectedReading] = []
     refused: dict[str, int] = {}
@@ -57,6 +59,8 @@ class Case(Table, frozen=True, kw_only=True):
     def differences(self, profile: Profile, reads: Iterable[bytes] | None = None) -> list[str]:
         """What came out otherwise than expected, one a line; `reads` splits the same bytes differently."""
         profile = profile.with_options(self.options)
+        if self.request is not None:
+            profile = profile.answering(self.request)
         result = decode(profile, self.reads() if reads is None else reads, self.topic)
         expected = {
             "readings": [

@@ -1,5 +1,6 @@
 """A firmware profile: what its file declares, and the same compiled so that it is fast."""
 
+import copy
 import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -11,8 +12,10 @@ from collector.profiles import topics
 from collector.profiles.checksum import Checksum
 from collector.profiles.framing import Framer, Framing
 from collector.profiles.framing.message import MessageFraming
+from collector.profiles.framing.modbus import ModbusFraming
+from collector.profiles.modbus import adu
 from collector.profiles.options import Options
-from collector.profiles.payload import Payload, TextPayload
+from collector.profiles.payload import Payload, RegistersPayload, TextPayload
 from collector.profiles.payload.open import OpenPayload
 from collector.profiles.table import Table
 from collector.profiles.topics import Place, TopicRule
@@ -57,6 +60,10 @@ class Declaration(Table, frozen=True, kw_only=True):
             yield from self.payload.misfits(length)
             if self.checksum is not None:
                 yield from self.checksum.misfits(length)
+        if isinstance(self.framing, ModbusFraming) != isinstance(self.payload, RegistersPayload):
+            yield "payload.type: registers and framing.type modbus belong together; set both or neither"
+        elif isinstance(self.framing, ModbusFraming) and self.checksum is not None:
+            yield "checksum: Modbus has its own; remove the table"
         if self.topics and not isinstance(self.framing, MessageFraming):
             yield "topics: only messages have one; set framing.type to message"
         for i, rule in enumerate(self.topics):
@@ -108,6 +115,24 @@ class Profile:
     def units_of(self, reading: Decoded) -> dict[str, str]:
         """The units of the fields a reading has."""
         return self.declaration.payload.units_of(reading.fields)
+
+    @property
+    def registers(self) -> RegistersPayload | None:
+        """Of a Modbus device: which there are."""
+        payload = self.declaration.payload
+        return payload if isinstance(payload, RegistersPayload) else None
+
+    def answering(self, request: bytes) -> "Profile":
+        """The profile as it reads replies to one Modbus request. Raises ConfigurationError."""
+        if self.registers is None:
+            raise ConfigurationError([f"request: profile {self.id!r} is not one of Modbus; leave it out"])
+        try:
+            asked = adu.request(request)
+        except ValueError as error:
+            raise ConfigurationError([f"request: {error}"]) from None
+        profile = copy.copy(self)
+        profile._read = self.registers.reader(asked)
+        return profile
 
     def with_options(self, options: Options) -> "Profile":
         """The profile as one source wants it. Raises ConfigurationError where the fields are not open."""

@@ -129,3 +129,29 @@ def test_wrong_words(run: Any, words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(*words)
     assert caught.value.code == 2
+
+
+def test_modbus_with_and_without_its_request(run: Any) -> None:
+    voltage = {"device": None, "fields": {"voltage": 230.20001}, "units": {"voltage": "V"}}
+    frequency = {"device": None, "fields": {"frequency": 230.20001}, "units": {"frequency": "Hz"}}
+    rtu, tcp = "01 04 04 43 66 33 34 1b 38", "0001 0000 0007 01 04 04 43 66 33 34"
+    for reply in (rtu, tcp):
+        assert run("eastron-sdm120", "--hex", reply) == Result(0, [voltage], "")
+        assert run("eastron-sdm120", "--hex", reply, "--request", "010400460002901e") == Result(0, [frequency], "")
+
+
+def test_modbus_that_says_no(run: Any) -> None:
+    said = "eastron-sdm120: 1 refused: exception (the device refuses function 4: exception 2, illegal data address)"
+    assert run("eastron-sdm120", "--hex", "01 84 02 c2 c1") == Result(1, [], said)
+
+
+@pytest.mark.parametrize(
+    ("profile", "request_", "error"),
+    [
+        ("eastron-sdm120", "0104", "request: 2 bytes are no Modbus frame"),
+        ("eastron-sdm120", "01 4", "--request: '01 4' is not hex: write two digits a byte, such as \"aa c0\""),
+        ("nova-sds011", "010400460002901e", "request: profile 'nova-sds011' is not one of Modbus; leave it out"),
+    ],
+)
+def test_a_request_that_is_none(run: Any, profile: str, request_: str, error: str) -> None:
+    assert run(profile, "--hex", "01 04 04 43 66 33 34 1b 38", "--request", request_) == Result(2, [], error)

@@ -30,6 +30,9 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     given.add_argument("--text", metavar="TEXT", help="captured text, taken as it is (UTF-8, no escapes)")
     given.add_argument("--file", metavar="PATH", type=Path, help="file with the captured bytes")
     parser.add_argument("--topic", metavar="T", help="the MQTT topic it came on")
+    parser.add_argument(
+        "--request", metavar="HEX", help="the Modbus request that was answered; default: the profile's first that fits"
+    )
     add_option(parser)
     parser.set_defaults(func=run)
 
@@ -38,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         data = _captured(arguments)
         profile = load(arguments.id, searched(arguments.folder))
+        if arguments.request is not None:
+            profile = profile.answering(_hex("--request", arguments.request))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return WRONG_USAGE
@@ -56,13 +61,17 @@ def as_json(profile: Profile, reading: Decoded) -> bytes:
     return msgspec.json.encode(line)
 
 
+def _hex(option: str, text: str) -> bytes:
+    try:
+        return Hex.parse(text)
+    except ValueError as error:
+        raise ConfigurationError([f"{option}: {error}"]) from None
+
+
 def _captured(arguments: argparse.Namespace) -> bytes:
     """Raises ConfigurationError for bytes that cannot be had."""
     if arguments.hex is not None:
-        try:
-            return Hex.parse(arguments.hex)
-        except ValueError as error:
-            raise ConfigurationError([f"--hex: {error}"]) from None
+        return _hex("--hex", arguments.hex)
     if arguments.text is not None:
         return os.fsencode(arguments.text)  # the bytes as they stood on the command line, also where not UTF-8
     file: Path = arguments.file

@@ -11,8 +11,10 @@ from collector.profiles import Profile, available, load
 from collector.profiles.framing.delimiter import DelimiterFraming
 from collector.profiles.framing.fixed import FixedFraming
 from collector.profiles.framing.length_field import LengthFieldFraming
-from collector.profiles.payload import BinaryPayload, CsvPayload, JsonPayload, TextPayload
+from collector.profiles.framing.modbus import ModbusFraming
+from collector.profiles.payload import BinaryPayload, CsvPayload, JsonPayload, RegistersPayload, TextPayload
 from collector.profiles.payload.binary import BinaryField
+from collector.profiles.payload.registers import RegisterField
 from collector.profiles.payload.unit import FieldUnit
 
 
@@ -71,6 +73,8 @@ def _framing(profile: Profile) -> str:
             return f"frames that begin with {framing.start.hex(' ')} and say their length; {known}"
         case DelimiterFraming():
             return f"frames that end with {framing.delimiter!r}, at most {framing.max_length} bytes"
+        case ModbusFraming():
+            return "replies of Modbus RTU or TCP"
         case _:
             return "an MQTT message is a frame"
 
@@ -85,6 +89,8 @@ def _payload(profile: Profile) -> str:
             return f"values between {payload.separator!r}: {columns}; a source may name its own"
         case TextPayload():
             return f"a bare value, field {payload.field!r} unless the topic says otherwise"
+        case RegistersPayload():
+            return f"registers, asked for in {len(payload.map().requests)} requests"
         case _:
             return "numbers at fixed positions"
 
@@ -95,6 +101,10 @@ def _fields(profile: Profile) -> Iterator[FieldRow]:
         case BinaryPayload():
             for field in payload.fields:
                 yield FieldRow(field.name, field.unit or "", _values(field))
+        case RegistersPayload():
+            for one in payload.fields:
+                place = f"{one.table} {one.register:#06x}{'' if one.poll else ', only where a source names it'}"
+                yield FieldRow(one.name, one.unit or "", ", ".join(filter(None, [_values(one), place])))
         case CsvPayload():
             for column in payload.columns:
                 yield FieldRow(column.name, column.unit or "", "number" if column.unit else "")
@@ -104,7 +114,7 @@ def _fields(profile: Profile) -> Iterator[FieldRow]:
                     yield FieldRow(pattern, *_unit(rule))
 
 
-def _values(field: BinaryField) -> str:
+def _values(field: BinaryField | RegisterField) -> str:
     if field.enum is not None:
         return ", ".join(field.enum.values())
     return f"{field.range[0]:g} to {field.range[1]:g}" if field.range is not None else ""

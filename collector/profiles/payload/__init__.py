@@ -3,8 +3,9 @@
 from collector.profiles.payload.binary import BinaryPayload
 from collector.profiles.payload.csv import CsvPayload
 from collector.profiles.payload.json import JsonPayload
+from collector.profiles.payload.registers import RegistersPayload
 from collector.profiles.payload.text import TextPayload
 
-Payload = BinaryPayload | JsonPayload | CsvPayload | TextPayload
+Payload = BinaryPayload | JsonPayload | CsvPayload | TextPayload | RegistersPayload
 
-__all__ = ["BinaryPayload", "CsvPayload", "JsonPayload", "Payload", "TextPayload"]
+__all__ = ["BinaryPayload", "CsvPayload", "JsonPayload", "Payload", "RegistersPayload", "TextPayload"]
