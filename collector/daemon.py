@@ -3,36 +3,48 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
+import sys
 
 from collector.backoff import Backoff
+from collector.check import load_checked
 from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.config.secrets import read_secret
-from collector.errors import CollectorError, DiskUnavailable, SpoolDamaged, SpoolRefused
+from collector.errors import CollectorError, ConfigurationError, DiskUnavailable, SpoolDamaged, SpoolRefused
+from collector.lifecycle import Lifecycle
 from collector.log import events
 from collector.pipeline import Pipeline
+from collector.service.notify import Notifier
+
+RELOAD = 75
+"""Exit code (EX_TEMPFAIL) that asks whoever started us to do so again, with the new configuration."""
 
 STATUS_AGAIN = 10.0
 """Seconds between attempts to open the status address; collecting does not wait for it."""
 
 
 async def run(loaded: Loaded) -> int:
-    """Works until SIGTERM or SIGINT; returns the exit code.
+    """Works until SIGTERM, SIGINT or a SIGHUP that finds a right configuration; returns the exit code.
 
-    1: the spool can no longer keep its promise; 2: its directory is not one to work in.
+    1: the spool can no longer keep its promise; 2: its directory is not one to work in; 75: start again.
     """
     daemon = Daemon(loaded)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop.set)
-    status = asyncio.create_task(daemon.serve_status())
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is what nohup(1) asks for
+        # A terminal that is closed sends it too, and then nobody starts us again.
+        of_terminal = sys.stderr is not None and sys.stderr.isatty()
+        loop.add_signal_handler(signal.SIGHUP, (daemon.stop if of_terminal else daemon.hangup).set)
+    beside = [asyncio.create_task(task) for task in (daemon.serve_status(), daemon.lifecycle.run(), daemon.reload())]
     try:
         return await daemon.work()
     finally:
-        status.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await status
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
 
 
 class Daemon:
@@ -40,9 +52,29 @@ class Daemon:
 
     def __init__(self, loaded: Loaded) -> None:
         self.stop = asyncio.Event()
+        self.hangup = asyncio.Event()
         self._loaded = loaded
         self._clock = SystemClock()
         self._pipeline = Pipeline(loaded, self._clock)
+        self.lifecycle = Lifecycle(Notifier.of(os.environ), self._clock, lambda: self._pipeline)
+        self._stopped = 0
+        """Exit code once told to stop."""
+
+    async def reload(self) -> None:
+        """Whenever told to, looks at the configuration: a right one ends the process, for the sandbox only narrows."""
+        while True:
+            await self.hangup.wait()
+            self.hangup.clear()
+            self.lifecycle.reloading()
+            try:
+                await asyncio.to_thread(load_checked, self._loaded.path)
+            except ConfigurationError as error:
+                events.DAEMON_NOT_RELOADED.log("not reloaded, going on as before: %s", _in_one_line(error))
+                self.lifecycle.not_reloaded("the configuration on disk is wrong and not in force")
+                continue
+            events.DAEMON_RELOADING.log("reloading: to be started again with the new configuration")
+            self._stopped = RELOAD
+            self.stop.set()
 
     async def work(self) -> int:
         """Runs pipelines until told to stop, or until one ends in a way that a new one cannot mend."""
@@ -62,14 +94,11 @@ class Daemon:
             except DiskUnavailable as error:
                 trouble = str(error)
                 if self.stop.is_set():
-                    events.DAEMON_FAILED.log("%s; what is in memory stays in the tail journal alone", trouble)
-                    return 1
+                    return self._failed(f"{trouble}; what is in memory stays in the tail journal alone", 1)
             except SpoolRefused as error:
-                events.DAEMON_FAILED.log("%s", error)
-                return 2
+                return self._failed(str(error), 2)
             except CollectorError as error:
-                events.DAEMON_FAILED.log("%s", error)
-                return 1
+                return self._failed(str(error), 1)
             delay = backoff.failed()
             if trouble != complained:
                 complained = trouble
@@ -78,7 +107,7 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self.stop.wait()
-                    return 0
+                    return self._stopped
 
     async def serve_status(self) -> None:
         section = self._loaded.configuration.status
@@ -101,7 +130,7 @@ class Daemon:
             await asyncio.sleep(STATUS_AGAIN)
 
     async def _until_stopped(self) -> int:
-        """Returns 0 when told to stop; raises what ended the pipeline, or kept it from committing everything."""
+        """The exit code when told to stop; raises what ended the pipeline, or kept it from committing everything."""
         working = asyncio.create_task(self._pipeline.run())
         stopping = asyncio.create_task(self.stop.wait())
         try:
@@ -112,8 +141,22 @@ class Daemon:
             stopping.cancel()
             if not working.done():
                 events.DAEMON_STOPPING.log("stopping")
+                self.lifecycle.ending()
             try:
                 await self._pipeline.stop()
             finally:
                 working.cancel()
-        return 0
+        return self._stopped
+
+    def _failed(self, line: str, code: int) -> int:
+        events.DAEMON_FAILED.log("%s", line)
+        self.lifecycle.failed(line)
+        return code
+
+
+def _in_one_line(error: ConfigurationError) -> str:
+    first, *others = error.mistakes
+    if "may not be read" in first:
+        # Ours alone, perhaps: what the new configuration names elsewhere lies outside the sandbox of the old one.
+        first += "; if it can, restart instead of reloading"
+    return f"{first}; {len(others)} more, see: edge-collector check" if others else first

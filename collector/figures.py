@@ -1,5 +1,6 @@
 """The wiring's figures in the form that `/status`, `/metrics` and the probes show."""
 
+from collections.abc import Mapping
 from itertools import accumulate
 
 from collector.config.model import Sink, Source
@@ -14,6 +15,7 @@ from collector.status.report import (
     Histogram,
     Latest,
     Ledger,
+    Report,
     SinkReport,
     SourceReport,
     SpoolReport,
@@ -100,6 +102,18 @@ def of_flash(written: int | None, readings: int, uptime: float) -> FlashReport |
         written / readings if readings else None,
         written / uptime * 86400 if uptime >= PROJECT_AFTER else None,
     )
+
+
+def summary(report: Report, rate: float) -> str:
+    """One line for `systemctl status`; `rate` in readings a second."""
+    said = [check.detail for check in report.ready if check.name == "spool" and not check.ok]
+    said.append(f"{rate:.1f} readings/s, {report.spool.pending_readings} pending")
+    parts: Mapping[str, SourceReport | SinkReport]
+    for kind, parts in (("sources", report.sources), ("sinks", report.sinks)):
+        away = ", ".join(f"{name} {part.state}" for name, part in parts.items() if not part.connected)
+        connected = sum(part.connected for part in parts.values())
+        said.append(f"{kind} {connected} of {len(parts)} connected" + (f" ({away})" if away else ""))
+    return "; ".join(said)
 
 
 def ready(intakes: list[SourceIntake], spool: Spool | None, opening: str) -> list[Check]:

@@ -37,13 +37,19 @@ class Pipeline:
         self._running: list[asyncio.Task[None]] = []
         self._collecting: list[asyncio.Task[None]] = []
         self._stopping = False
+        self.on_disk = False
+        """Opening or closing the spool: the disk may need long, and is at work."""
         self._started = clock.monotonic()
         self._started_at = datetime.now(UTC)
 
     async def start(self) -> None:
         """Raises SpoolError or ConfigurationError. Without sinks there is no spool."""
         if self._loaded.configuration.sinks:
-            self._spool = await self._open_spool()
+            self.on_disk = True
+            try:
+                self._spool = await self._open_spool()
+            finally:
+                self.on_disk = False
             departed.announce(self._spool.tail.state)
         try:
             self._intakes = assembly.sources(self._loaded, self._spool, self._clock)
@@ -92,7 +98,7 @@ class Pipeline:
 
     async def stop(self) -> None:
         """Stops reading, commits what is not delivered, acknowledges it, then closes sources and sinks."""
-        self._stopping = True
+        self._stopping = self.on_disk = True
         for intake in self._intakes:
             intake.source.pause(True)
         spool = self._spool
@@ -126,6 +132,16 @@ class Pipeline:
         for intake in self._intakes:
             if intake.source.window:
                 intake.source.pause(held_back)
+
+    @property
+    def started(self) -> bool:
+        """The spool is open, and every source's first attempt has ended, one way or the other."""
+        return not self._opening and all(intake.attempted for intake in self._intakes)
+
+    @property
+    def alive(self) -> bool:
+        """As `/livez`, for whoever runs in the same event loop."""
+        return all(check.ok for check in figures.alive(self._spool, self._clock.monotonic()))
 
     def report(self) -> Report:
         """The figures of the moment."""

@@ -1,8 +1,14 @@
 """The `run` command: what the world lacks at the start is waited for."""
 
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from tests.end_to_end.rig import until
 from tests.log.test_daemon import daemon
@@ -32,3 +38,27 @@ def test_a_file_sinks_directory_may_come_later(tmp_path: Path) -> None:
     assert all(str(readings.parent) in message for _, message in said)
     first = json.loads(readings.read_text().splitlines()[0])["id"]
     assert first.startswith("box/") and first.endswith("/1"), "nothing from before is missing"
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["a terminal that is closed", "under nohup"])
+def test_sighup_without_a_service_manager(tmp_path: Path, ignored: bool) -> None:
+    """Nobody would start it again: it ends as for SIGTERM, and under nohup goes on."""
+    configuration = tmp_path / "collector.toml"
+    configuration.write_text(f'status.listen = "unix:{tmp_path}/s"\nsources.host = {{ type = "host" }}\n')
+    terminal, stderr = pty.openpty()
+    command = [sys.executable, "-m", "collector", "run", "-c", str(configuration)]
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "-", *command] if ignored else command
+    process = subprocess.Popen(command, stderr=stderr)
+    try:
+        until(lambda: (tmp_path / "s").exists(), "the daemon")
+        process.send_signal(signal.SIGHUP)
+        if ignored:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+        os.close(stderr)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import os
 
 from collector.check import load_checked
@@ -15,18 +16,25 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run(loaded: Loaded, _: argparse.Namespace) -> int:
-    """0 after SIGTERM or SIGINT, 1 when the spool failed."""
+    """0 after SIGTERM or SIGINT, 1 when the spool failed, 75 after SIGHUP."""
     os.umask(0o077)
+    faulthandler.enable()  # the watchdog ends us with SIGABRT: the log shall say what we were doing
 
     import uvloop
 
     from collector import daemon
     from collector.log import events
     from collector.log.setup import logging_to_stderr
+    from collector.service import walls
 
     section = loaded.configuration.log
     with logging_to_stderr("auto" if section.format == "auto" else "json", section.level):
         for warning in loaded.warnings:
             events.CONFIG_WARNING.log("%s", warning)
+        if walls.started_by_unit(os.environ) and (missing := walls.missing()):
+            advice = (
+                "systemctl cat edge-collector shows what takes them away, systemctl revert edge-collector undoes it"
+            )
+            events.UNIT_WEAKENED.log("the unit lacks %s; %s", ", ".join(missing), advice)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(daemon.run(loaded))

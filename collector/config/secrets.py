@@ -10,10 +10,13 @@ _MOST_BYTES = 64 * 1024
 
 
 def locate(name: str, *, base: Path) -> Path:
-    """Where a file the configuration names is: among systemd's credentials, else beside the configuration."""
+    """Where a file the configuration names is: among systemd's credentials, else beside the configuration.
+
+    `LoadCredential=credentials:/etc/edge-collector/credentials` makes `credentials_token` of `credentials/token`.
+    """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials and not Path(name).is_absolute():
-        candidate = Path(credentials) / name
+        candidate = Path(credentials) / name.replace("/", "_")
         if candidate.exists():
             return candidate
     return base / name

@@ -37,6 +37,18 @@ DAEMON_STOPPING = Event(
     "a242efb2152c4358b6f637e323d4e04d",
     "it was told to stop, and commits what is pending",
 )
+DAEMON_RELOADING = Event(
+    "daemon.reloading",
+    logging.INFO,
+    "0840caca9753441a814824f04270a3be",
+    "it was told to reload and the configuration is right: it commits and ends with exit code 75",
+)
+DAEMON_NOT_RELOADED = Event(
+    "daemon.not_reloaded",
+    logging.ERROR,
+    "cea9988dc99e4806bd5f97f4488a496b",
+    "it was told to reload and the configuration is wrong: nothing changes",
+)
 DAEMON_FAILED = Event(
     "daemon.failed",
     logging.CRITICAL,
@@ -49,6 +61,12 @@ CONFIG_WARNING = Event(
     "42266e42b85b433fb313062c0d26eeca",
     "the configuration works, but hardly as meant",
     burst=1000,
+)
+UNIT_WEAKENED = Event(
+    "unit.weakened",
+    logging.WARNING,
+    "79102c0024a04c328c1cd4f70cbdf6c2",
+    "an override of the systemd unit takes away walls; the collector's own sandbox stands",
 )
 STATUS_UNAVAILABLE = Event(
     "status.unavailable",

@@ -30,6 +30,13 @@ def test_the_credentials_of_the_service_come_first(tmp_path: Path, monkeypatch: 
     assert locate(str(tmp_path / "password"), base=tmp_path) == tmp_path / "password"
 
 
+def test_a_file_of_a_directory_of_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LoadCredential=credentials:DIRECTORY puts an underscore between the two names."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "credentials_password").write_bytes(b"from systemd")
+    assert read_secret("credentials/password", base=Path("/nowhere")) == b"from systemd"
+
+
 def _make(path: Path, kind: str) -> None:
     match kind:
         case "missing":

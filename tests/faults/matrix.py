@@ -70,7 +70,6 @@ ROWS = {
 WITHOUT_TEST = {
     43: "to come with the Modbus source",
     48: "to come with the sandbox",
-    54: "to come with the systemd service: until then nothing sends WATCHDOG=1",
 }
 """Why a row has no test."""
 
