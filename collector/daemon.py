@@ -70,9 +70,10 @@ class Daemon:
                 await asyncio.to_thread(load_checked, self._loaded.path)
             except ConfigurationError as error:
                 events.DAEMON_NOT_RELOADED.log("not reloaded, going on as before: %s", _in_one_line(error))
-                self.lifecycle.not_reloaded("the configuration on disk is wrong and not in force")
+                self.lifecycle.reloaded("the configuration on disk is wrong and not in force")
                 continue
             events.DAEMON_RELOADING.log("reloading: to be started again with the new configuration")
+            self.lifecycle.reloaded()
             self._stopped = RELOAD
             self.stop.set()
 

@@ -112,7 +112,8 @@ def summary(report: Report, rate: float) -> str:
     for kind, parts in (("sources", report.sources), ("sinks", report.sinks)):
         away = ", ".join(f"{name} {part.state}" for name, part in parts.items() if not part.connected)
         connected = sum(part.connected for part in parts.values())
-        said.append(f"{kind} {connected} of {len(parts)} connected" + (f" ({away})" if away else ""))
+        if parts:
+            said.append(f"{kind} {connected} of {len(parts)} connected" + (f" ({away})" if away else ""))
     return "; ".join(said)
 
 

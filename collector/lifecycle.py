@@ -35,7 +35,7 @@ class Lifecycle:
         self._pace = min(SPEAK, notifier.watchdog / 3) if notifier.watchdog else SPEAK
         self._next = self._since
         self._note = ""
-        self._readings = 0
+        self._readings: int | None = None
         self._readings_at = self._since
 
     async def run(self) -> None:
@@ -57,8 +57,8 @@ class Lifecycle:
         if self._stage == "working":
             self._notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
 
-    def not_reloaded(self, note: str) -> None:
-        """Work goes on as before; `note` is shown until the end."""
+    def reloaded(self, note: str = "") -> None:
+        """The reload is over as far as the service manager is concerned; `note` is shown until the end."""
         self._note = note
         if self._stage == "working":
             self._notifier.tell(READY=1)
@@ -76,7 +76,7 @@ class Lifecycle:
 
     def _enter(self, stage: Literal["working", "ending"]) -> None:
         self._stage, self._since = stage, self._clock.monotonic()
-        self._next = self._since
+        self._next = 0.0  # at once
 
     def _speak(self, now: float) -> None:
         pipeline = self._pipeline()
@@ -92,7 +92,7 @@ class Lifecycle:
         report = self._pipeline().report()
         readings = sum(source.readings for source in report.sources.values())
         elapsed = now - self._readings_at
-        rate = max(0, readings - self._readings) / elapsed if elapsed > 0 else 0.0
+        rate = max(0, readings - (self._readings or readings)) / elapsed if elapsed > 0 else 0.0
         self._readings, self._readings_at = readings, now
         doing = "" if self._stage == "working" else f"{self._stage}: "
         return f"{doing}{summary(report, rate)}{self._note and f'; {self._note}'}"

@@ -1,6 +1,8 @@
 """The machine's clocks, and what counts as a new regime."""
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,20 @@ def test_the_kernel_is_asked_at_most_once_a_second(monkeypatch: pytest.MonkeyPat
     for _ in range(100):
         clock.look()
     assert len(asked) <= 2
+
+
+@pytest.mark.parametrize(("age", "synchronised"), [(60.0, True), (40_000.0, False), (None, False)])
+def test_a_kernel_that_may_not_be_asked_leaves_timesyncd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float | None, synchronised: bool
+) -> None:
+    said = tmp_path / "synchronized"
+    if age is not None:
+        said.touch()
+        os.utime(said, (time.time() - age,) * 2)
+    monkeypatch.setattr("collector.clock.TIMESYNCD_SAID", said)
+    clock = SystemClock()
+    monkeypatch.setattr(clock, "_adjtimex", lambda _: -1)
+    assert clock.synchronised() == synchronised
 
 
 @pytest.mark.parametrize("synchronised", [True, False])

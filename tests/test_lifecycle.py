@@ -139,7 +139,7 @@ def test_a_refused_reload_is_announced_and_taken_back(lifecycle: Lifecycle, ears
     lifecycle.reloading()
     heard = ears.take()
     assert heard["RELOADING"] == 1 and int(heard["MONOTONIC_USEC"]) > 0  # sd_notify(3): both, since systemd 253
-    lifecycle.not_reloaded("the configuration on disk is wrong and not in force")
+    lifecycle.reloaded("the configuration on disk is wrong and not in force")
     heard = ears.take()
     assert heard["READY"] == 1
     assert str(heard["STATUS"]).endswith("the configuration on disk is wrong and not in force")

@@ -14,7 +14,7 @@ PACKAGES=(
     # the tests, and the far ends they speak to
     python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-pytest-xdist python3-hypothesis python3-paho-mqtt
     python3-pymodbus
-    mosquitto openssl mount
+    mosquitto openssl mount systemd
 )
 
 skipped() {

@@ -49,7 +49,7 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
     if report is not None:
         yield _blocking("state", "/status", lambda subject: daemon.states(report))
         yield _blocking("books", "/status", lambda subject: daemon.books(subject, report))
-    yield _blocking("clock", "kernel", lambda subject: clock.examine(subject, SystemClock()))
+    yield _blocking("clock", "kernel", lambda subject: clock.examine(subject, SystemClock(), report))
     if configuration.sinks:
         limit = configuration.spool.max_bytes
         used = report.spool.bytes if report is not None else 0

@@ -133,7 +133,7 @@ def silent() -> Iterator[int]:
 def test_every_examination_is_bounded_and_spoils_no_other(
     tmp_path: Path, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fall(subject: Subject, of: object) -> list[Finding]:
+    def fall(subject: Subject, *of: object) -> list[Finding]:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(clock, "examine", fall)

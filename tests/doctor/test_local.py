@@ -130,10 +130,13 @@ def test_the_clock() -> None:
         def synchronised(self) -> bool:
             return self.good
 
-    fake = Fake()
-    assert only(clock.examine(HERE, fake)).verdict == "ok"  # type: ignore[arg-type]
+    fake, report = Fake(), busy_report()
+    for told in (None, report):
+        assert only(clock.examine(HERE, fake, told)).verdict == "ok"  # type: ignore[arg-type]
+    report.clock.synchronised = False
+    assert "ProtectClock=no" in only(clock.examine(HERE, fake, report)).advice  # type: ignore[arg-type]
     fake.good = False
-    assert only(clock.examine(HERE, fake)).verdict == "warn"  # type: ignore[arg-type]
+    assert "timedatectl" in only(clock.examine(HERE, fake, None)).advice  # type: ignore[arg-type]
 
 
 def test_a_serial_port(tmp_path: Path) -> None:
