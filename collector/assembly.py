@@ -16,6 +16,7 @@ from collector.config.load import Loaded
 from collector.config.secrets import locate, read_header_value, read_secret
 from collector.contracts import Sink, Source
 from collector.delivery import SinkDelivery
+from collector.devices import Devices, SourceDevices
 from collector.intake import SourceIntake
 from collector.log import events
 from collector.mqtt import address, topics
@@ -39,15 +40,17 @@ COALESCE_ANSWERS = 0.002
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
 
 
-def sources(loaded: Loaded, spool: Spool | None, clock: Clock) -> list[SourceIntake]:
+def sources(loaded: Loaded, spool: Spool | None, clock: Clock, devices: Devices) -> list[SourceIntake]:
     """One intake for each configured source. Raises ConfigurationError."""
-    return [_intake(name, section, loaded, spool, clock) for name, section in loaded.configuration.sources.items()]
+    return [
+        _intake(name, section, loaded, spool, clock, devices) for name, section in loaded.configuration.sources.items()
+    ]
 
 
-def sinks(loaded: Loaded, spool: Spool, clock: Clock) -> list[SinkDelivery]:
+def sinks(loaded: Loaded, spool: Spool, clock: Clock, devices: Devices) -> list[SinkDelivery]:
     """One delivery for each configured sink. Raises ConfigurationError."""
     return [
-        SinkDelivery(name, _sink(name, section, loaded), spool, _backoff(section.backoff, clock))
+        SinkDelivery(name, _sink(name, section, loaded, devices), spool, _backoff(section.backoff, clock))
         for name, section in loaded.configuration.sinks.items()
     ]
 
@@ -61,7 +64,9 @@ def windows(configuration: model.Configuration) -> dict[str, int]:
     }
 
 
-def _intake(name: str, section: model.Source, loaded: Loaded, spool: Spool | None, clock: Clock) -> SourceIntake:
+def _intake(
+    name: str, section: model.Source, loaded: Loaded, spool: Spool | None, clock: Clock, devices: Devices
+) -> SourceIntake:
     source: Source
     profile: Profile | None = None
     match section:
@@ -85,12 +90,16 @@ def _intake(name: str, section: model.Source, loaded: Loaded, spool: Spool | Non
             device = _fixed_device(section.device or name, identity=section.device_field is not None)
             backoff = section.backoff
         case model.HostSource():
-            from collector.sources.host import HostSource
+            from collector.sources import host
 
-            source = HostSource(section.interval)
+            source, interval = host.HostSource(section.interval), section.interval
             device = _fixed_device(section.device or name, identity=False)
             backoff = model.BackoffRange()
-    return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock))
+    if profile is None:
+        seen = SourceDevices(devices, name, "", "host", interval, lambda reading: host.units(reading.fields))
+    else:
+        seen = SourceDevices(devices, name, profile.id, profile.name, 0.0, profile.units_of)
+    return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock), seen)
 
 
 def _profile(section: model.MqttSource | model.SerialSource, loaded: Loaded) -> Profile:
@@ -130,10 +139,10 @@ def _topic_device(name: str, section: model.MqttSource) -> Device:
     return device
 
 
-def _sink(name: str, section: model.Sink, loaded: Loaded) -> Sink:
+def _sink(name: str, section: model.Sink, loaded: Loaded, devices: Devices) -> Sink:
     match section:
         case model.MqttSink():
-            return _mqtt_sink(name, section, loaded)
+            return _mqtt_sink(name, section, loaded, devices)
         case model.HttpSink():
             return _http_sink(section, loaded)
         case model.FileSink():
@@ -167,7 +176,8 @@ def _file_sink(section: model.FileSink, loaded: Loaded) -> Sink:
     return FileSink(lines, collector)
 
 
-def _mqtt_sink(name: str, section: model.MqttSink, loaded: Loaded) -> Sink:
+def _mqtt_sink(name: str, section: model.MqttSink, loaded: Loaded, devices: Devices) -> Sink:
+    from collector.sinks.announcer import Discovery
     from collector.sinks.mqtt import MqttSink
 
     collector = loaded.configuration.collector.id
@@ -180,7 +190,8 @@ def _mqtt_sink(name: str, section: model.MqttSink, loaded: Loaded) -> Sink:
         )
 
     connector = Connector(with_will, section.protocol, _tell_of_3_1_1("sink", name))
-    return MqttSink(connector, collector, section.format, section.topic_template, status_topic)
+    discovery = Discovery(section.discovery_prefix, section.expire_after) if section.discovery_prefix else None
+    return MqttSink(connector, collector, section.format, section.topic_template, status_topic, devices, discovery)
 
 
 def _tell_of_3_1_1(kind: Literal["source", "sink"], name: str) -> Callable[[Session], None]:

@@ -9,6 +9,7 @@ from zlib import crc32
 from collector.backoff import Backoff
 from collector.clock import Clock
 from collector.contracts import Source
+from collector.devices import SourceDevices
 from collector.errors import FrameError, SourceError
 from collector.log import events
 from collector.reading import Decoded, Frame, Reading
@@ -47,6 +48,7 @@ class SourceIntake:
         spool: Spool | None,
         clock: Clock,
         backoff: Backoff,
+        devices: SourceDevices | None = None,
     ) -> None:
         """`device` names the device from the profile's identity and the topic; without a spool nothing is kept."""
         self.name = name
@@ -68,6 +70,9 @@ class SourceIntake:
         self._backoff = backoff
         self._waiting: deque[tuple[int, list[int]]] = deque()
         """Per burst, in order of arrival: the segment that must be safe, and the tokens to acknowledge."""
+        self._devices = devices
+        self._identities: set[str] = set()
+        """Devices that were seen because their frames carry who they are."""
         self._topics: dict[str | None, tuple[str, int]] = {}
         self._complained = float("-inf")
         # Of this connection: tokens taken, how many there were after the last repetition, and the segment asked about.
@@ -93,6 +98,8 @@ class SourceIntake:
     def connected(self) -> None:
         self.state, self.attempted, self.last_error = "connected", True, None
         self._backoff.succeeded()
+        if self._devices is not None:
+            self._devices.connected(True)
         events.SOURCE_CONNECTED.log("source %s: connected", self.name, source=self.name)
 
     def frames(self, frames: list[Frame]) -> None:
@@ -105,9 +112,12 @@ class SourceIntake:
         size = newest = 0
         repeated = False
         topics, decode, source = self._topics, self._decode, self.name
+        devices = self._devices
+        looking = devices is not None and devices.due(self._clock.monotonic())
         for frame in frames:
             payload, topic, token = frame.payload, frame.topic, frame.token
-            device, topic_crc = topics.get(topic) or self._remember(topic)
+            known = topics.get(topic)
+            device, topic_crc = known or self._remember(topic)
             if token:
                 tokens.append(token)
                 fingerprint = topic_crc << 32 | crc32(payload)
@@ -132,6 +142,10 @@ class SourceIntake:
                 continue
             for one in decoded:
                 name = device if one.device is None else self._device(one.device, topic)
+                if devices is not None and (
+                    looking or known is None or (one.device is not None and self._is_new(name))
+                ):
+                    devices.seen(name, one)
                 if one.time_ns is None:
                     readings.append(Reading(source, name, now, one.fields, one.suspect))
                 else:
@@ -151,6 +165,9 @@ class SourceIntake:
             )
             for one in decoded
         ]
+        if self._devices is not None:
+            for one in decoded:
+                self._devices.seen(self._device(one.device, None), one)
         self._append(readings, [], 64 * sum(len(reading.fields) for reading in readings), [], 0)
 
     def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
@@ -214,6 +231,15 @@ class SourceIntake:
             self._topics[topic] = entry
         return entry
 
+    def _is_new(self, name: str) -> bool:
+        """Whether a device that says itself who it is has not been seen before."""
+        if name in self._identities:
+            return False
+        if len(self._identities) >= TOPICS:
+            self._identities.clear()
+        self._identities.add(name)
+        return True
+
     def _press(self) -> None:
         if self._spool is not None and self.source.window:
             self._spool.press(self.name, self.unacknowledged >= PRESSED * self.source.window)
@@ -241,5 +267,7 @@ class SourceIntake:
         if self.state != "waiting" or reason != self.last_error:
             events.SOURCE_LOST.log("source %s: %s; trying again in %.1f s", self.name, reason, delay, source=self.name)
         self.state, self.attempted, self.last_error = "waiting", True, reason
+        if self._devices is not None:
+            self._devices.connected(False)
         self._waiting.clear()
         self._count_waiting()

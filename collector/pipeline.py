@@ -8,6 +8,7 @@ from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.control import server
 from collector.delivery import SinkDelivery
+from collector.devices import Devices
 from collector.flash import written_bytes
 from collector.intake import SourceIntake
 from collector.spool import departed
@@ -51,10 +52,11 @@ class Pipeline:
             finally:
                 self.on_disk = False
             departed.announce(self._spool.tail.state)
+        devices = Devices()
         try:
-            self._intakes = assembly.sources(self._loaded, self._spool, self._clock)
+            self._intakes = assembly.sources(self._loaded, self._spool, self._clock, devices)
             if self._spool is not None:
-                self._deliveries = assembly.sinks(self._loaded, self._spool, self._clock)
+                self._deliveries = assembly.sinks(self._loaded, self._spool, self._clock, devices)
         except BaseException:
             if self._spool is not None:
                 await self._spool.close()

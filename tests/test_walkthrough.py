@@ -15,6 +15,7 @@ from collector.backoff import Backoff
 from collector.clock import SystemClock
 from collector.config.model import SpoolSection
 from collector.delivery import SinkDelivery
+from collector.devices import Devices
 from collector.intake import SourceIntake
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.connector import Connector
@@ -66,7 +67,7 @@ async def test_from_wire_to_cloud(broker: Mosquitto, tmp_path: Path, monkeypatch
     # A sink delivers (collector/sinks); the wiring asks the spool for segments and settles them (collector/delivery).
     options = ConnectOptions(broker.host, broker.port, "box-01234567-cloud")
     topic = "edge/{collector}/{device}/readings"
-    sink = MqttSink(Connector(lambda: options), "box", "reading", topic, "edge/box/status")
+    sink = MqttSink(Connector(lambda: options), "box", "reading", topic, "edge/box/status", Devices())
     delivery = SinkDelivery("cloud", sink, spool, backoff)
     delivering = asyncio.create_task(delivery.run())
     await until(lambda: delivery.state == "connected")

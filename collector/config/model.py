@@ -29,6 +29,7 @@ Patience = Annotated[Duration, _between(Duration.parse("100ms"), Duration.parse(
 FileSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
 FileAge = Annotated[Duration, _between(Duration.parse("1m"), Duration.parse("3650d"))]
 SpoolSize = Annotated[Size, _between(Size.parse("1 MiB"), Size.parse("1024 GiB"))]
+Silence = Annotated[Duration, _between(Duration.parse("1s"), Duration.parse("365d"))]
 Coalesce = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("50ms"))]
 Wait = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("1h"))]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
@@ -165,6 +166,10 @@ class MqttSink(Tls, frozen=True, kw_only=True, tag="mqtt"):
     """A message per reading, or a compressed one per segment."""
     topic: Text | None = None
     """By default edge/{collector}/{device}/readings, for batches edge/{collector}/readings."""
+    discovery_prefix: Text | None = None
+    """Where Home Assistant is told of every device, `homeassistant` unless changed there; by default it is not told."""
+    expire_after: Silence | None = None
+    """Silence after which Home Assistant shows a value as unavailable; by default three of the device's intervals."""
     username: Text | None = None
     password_file: Text | None = None
     keepalive: Keepalive = Duration(30.0)

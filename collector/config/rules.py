@@ -149,6 +149,7 @@ def _sink(sink: Sink, key: Key, findings: Findings) -> None:
             _urls(sink, "the broker's address, such as mqtts://broker.example:8883", key, findings)
             if sink.topic is not None:
                 _topic(sink, sink.topic, (*key, "topic"), findings)
+            _discovery(sink, key, findings)
         case HttpSink():
             _urls(sink, "the server's address, such as https://ingest.example/readings", key, findings)
             _header(sink, key, findings)
@@ -206,6 +207,20 @@ def _topic(sink: MqttSink, template: str, key: Key, findings: Findings) -> None:
         findings.mistake(key, "begins with $, which is the broker's own; choose another")
     if len(template.encode()) > 1024:
         findings.mistake(key, "is longer than 1024 bytes; shorten it")
+
+
+def _discovery(sink: MqttSink, key: Key, findings: Findings) -> None:
+    if sink.discovery_prefix is None:
+        if sink.expire_after is not None:
+            findings.mistake((*key, "expire_after"), "means nothing without discovery_prefix; add that or remove this")
+        return
+    key = (*key, "discovery_prefix")
+    if sink.format == "batch":
+        findings.mistake(key, 'Home Assistant reads no batches; set format = "reading" or remove this')
+    elif "{device}" not in sink.topic_template:
+        findings.mistake(key, "needs a topic for each device; put {device} into the sink's topic")
+    if set("+#") & set(sink.discovery_prefix) or sink.discovery_prefix.startswith(("/", "$")):
+        findings.mistake(key, f"{quoted(sink.discovery_prefix)} is no prefix of topics; homeassistant is the usual one")
 
 
 def _status(status: StatusSection, findings: Findings) -> None:

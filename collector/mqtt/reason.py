@@ -5,6 +5,8 @@ from typing import Final
 SUCCESS: Final = 0x00
 DISCONNECT_WITH_WILL: Final = 0x04
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
+FAILURE: Final = 0x80
+"""From here on a code says no."""
 MALFORMED_PACKET: Final = 0x81
 PROTOCOL_ERROR: Final = 0x82
 UNSUPPORTED_PROTOCOL_VERSION: Final = 0x84

@@ -6,6 +6,7 @@ import zlib
 from typing import Literal
 
 from collector.contracts import Outcome
+from collector.devices import Devices
 from collector.errors import CollectorError, SinkError
 from collector.mqtt.connector import Connector
 from collector.mqtt.errors import SessionError
@@ -15,6 +16,7 @@ from collector.mqtt.session import Session
 from collector.mqtt.topics import escape_level
 from collector.segment import Part
 from collector.sinks import wire
+from collector.sinks.announcer import Announcer, Discovery
 
 ACKNOWLEDGED = frozenset({0x00, 0x10})
 """Success, and success with nobody subscribed: the broker's word is what QoS 1 gives (MQTT 5 §3.4.2.1)."""
@@ -46,25 +48,28 @@ class MqttSink:
         format: Literal["reading", "batch"],
         topic: str,
         status_topic: str,
+        devices: Devices,
+        discovery: Discovery | None = None,
     ) -> None:
+        """`devices` are described to whoever looks; Home Assistant's `discovery` needs single readings."""
         self._connector = connector
         self._collector = collector
         self._format = format
         self.whole = format == "batch"
         self._topic = topic
-        self._status_topic = status_topic
         self._session: Session | None = None
-        self._greeting: asyncio.Task[None] | None = None
+        self._announcing: asyncio.Task[None] | None = None
         self._topics: dict[tuple[str, str], str] = {}
+        self._announcer = Announcer(devices, collector, status_topic, self._topic_of, discovery)
 
     @property
     def note(self) -> str:
-        session = self._session
-        return DEAF if session is not None and session.version != VERSION_5 else ""
+        deaf = DEAF if self._session is not None and self._session.version != VERSION_5 else ""
+        return "; ".join(filter(None, [deaf, self._announcer.note]))
 
     async def open(self) -> "asyncio.Future[SinkError]":
         try:
-            session = await self._connector.connect(lambda messages: None)
+            session = await self._connector.connect(self._announcer.heard)
         except SessionError as error:
             raise SinkError(str(error), hold=error.not_authorised) from error
         except CollectorError as error:
@@ -77,8 +82,8 @@ class MqttSink:
                 lost.set_result(SinkError(str(future.result() or f"no acknowledgement for {PATIENCE:g} s")))
 
         session.lost.add_done_callback(ended)
-        # Readings do not wait for the broker to have taken it, but they go out behind it.
-        self._greeting = asyncio.create_task(self._announce("online"))
+        # Readings do not wait for the broker to have taken "online", but they go out behind it.
+        self._announcing = asyncio.create_task(self._announcer.run(session))
         await asyncio.sleep(0)
         return lost
 
@@ -92,11 +97,11 @@ class MqttSink:
     async def close(self) -> None:
         if self._session is None:
             return
-        if self._greeting is not None:
-            self._greeting.cancel()
+        if self._announcing is not None:
+            self._announcing.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
-                await self._announce("offline")
+                await self._announcer.leave(self._session)
         session, self._session = self._session, None
         await session.close()
 
@@ -142,12 +147,6 @@ class MqttSink:
             return await session.publish(messages)
         finally:
             stuck.cancel()
-
-    async def _announce(self, state: str) -> None:
-        """Retained, so that whoever looks sees it; that nobody may is the broker's affair, not a failure."""
-        if self._session is not None and self._session.connack.retain_available:
-            payload = f'{{"state":"{state}"}}'.encode()
-            await self._publish(self._session, [Message(self._status_topic, payload, retain=True)])
 
     def _topic_of(self, source: str, device: str) -> str:
         topic = self._topics.get((source, device))

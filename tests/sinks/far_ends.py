@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import pytest
 
 from collector.contracts import Sink
+from collector.devices import Devices
 from collector.mqtt.connect import ConnectOptions
 from collector.mqtt.connector import Connector
 from collector.sinks.endpoint import parse
@@ -60,7 +61,7 @@ class MqttFarEnd:
     def sink(self) -> Sink:
         topic = "edge/{collector}/readings" if self._format == "batch" else "edge/{collector}/{device}/readings"
         options = ConnectOptions("127.0.0.1", self._port, "box", connect_timeout=2.0)
-        return MqttSink(Connector(lambda: options), "box", self._format, topic, "edge/box/status")
+        return MqttSink(Connector(lambda: options), "box", self._format, topic, "edge/box/status", Devices())
 
     def taken(self) -> list[str]:
         return self._taken

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from collector.clock import Regime
+from collector.devices import Devices
 from collector.errors import SinkError
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.connector import Connector
@@ -52,7 +53,7 @@ def sink(options: ConnectOptions | None, format: Format = "reading", topic: str 
         assert options is not None
         return options
 
-    return MqttSink(Connector(given), "box", format, topic, "edge/box/status")
+    return MqttSink(Connector(given), "box", format, topic, "edge/box/status", Devices())
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ async def test_a_broker_that_goes_away_leaves_the_rest_to_be_retried(broker: Mos
 
 async def test_on_3_1_1_it_delivers_and_says_that_it_cannot_hear_a_refusal(broker: Mosquitto) -> None:
     options = ConnectOptions(broker.host, broker.port, "box")
-    made = MqttSink(Connector(lambda: options, "3.1.1"), "box", "reading", READINGS, "edge/box/status")
+    made = MqttSink(Connector(lambda: options, "3.1.1"), "box", "reading", READINGS, "edge/box/status", Devices())
     assert made.note == ""
     await made.open()
     assert "looks like one that it took" in made.note
