@@ -2,11 +2,13 @@
 
 import math
 import os
+import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from collector.doctor.finding import Finding, Subject
+from collector.doctor.serial_port import SERVICE_USER
 from collector.mounts import MOUNTS, mount_of
 from collector.status.report import Report
 
@@ -43,7 +45,9 @@ def data_directory(
             "lies on an overlay (a container's, or a read-only root's): what is written may go with it",
             "mount a volume there, or turn the overlay off (raspi-config, Performance)",
         )
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if problem := _of_another(existing):
+        yield subject.fail(problem, f"chown -R {SERVICE_USER}: {existing}, then systemctl restart {SERVICE_USER}")
+    elif not os.access(existing, os.W_OK | os.X_OK):
         yield subject.warn(
             f"{existing} may not be written by this user",
             "run the doctor as the collector's user, or as root",
@@ -119,6 +123,18 @@ def file_sink(subject: Subject, path: Path, mounts: Path = MOUNTS) -> Iterator[F
         yield there.warn(f"{directory} may not be written by this user", advice)
     else:
         yield there.ok(f"writable, {_mib(shutil.disk_usage(directory).free)} free")
+
+
+def _of_another(directory: Path) -> str:
+    """Root may write everywhere; what of the service's own user? Only where that exists and root asks."""
+    if os.geteuid() != 0 or directory.name != SERVICE_USER:
+        return ""
+    try:
+        user = pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        return ""
+    owner = directory.stat().st_uid
+    return f"belongs to user {owner}, so the service ({SERVICE_USER}) cannot write it" if owner != user.pw_uid else ""
 
 
 def _existing(path: Path) -> Path:

@@ -10,7 +10,19 @@ from typing import NamedTuple, TypeVar
 from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.config.model import FileSink, HttpSink, MqttSink, MqttSource, SerialSource, Tls
-from collector.doctor import broker, broker_queue, certificate, clock, daemon, disk, serial_console, serial_port, server
+from collector.doctor import (
+    broker,
+    broker_queue,
+    certificate,
+    clock,
+    daemon,
+    database,
+    disk,
+    serial_console,
+    serial_port,
+    server,
+    unit,
+)
 from collector.doctor.finding import Finding, Subject
 from collector.errors import CollectorError
 from collector.status.report import Report
@@ -49,11 +61,13 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
     if report is not None:
         yield _blocking("state", "/status", lambda subject: daemon.states(report))
         yield _blocking("books", "/status", lambda subject: daemon.books(subject, report))
+    yield _blocking("service", unit.UNIT, unit.examine)
     yield _blocking("clock", "kernel", lambda subject: clock.examine(subject, SystemClock(), report))
     if configuration.sinks:
         limit = configuration.spool.max_bytes
         used = report.spool.bytes if report is not None else 0
         yield _blocking("disk", str(data_dir), lambda subject: disk.data_directory(subject, data_dir, limit, used))
+        yield _blocking("database", str(data_dir), lambda subject: database.examine(subject, data_dir))
         if report is not None:
             yield _blocking("flash", str(data_dir), lambda subject: disk.card_life(subject, data_dir, report))
         yield _blocking("tail journal", "tmpfs", lambda subject: disk.tail_journal(subject, report))

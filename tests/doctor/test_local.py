@@ -1,13 +1,16 @@
 """What the doctor finds on the machine itself, in a /proc and /dev of the test's own."""
 
+import contextlib
 import os
 import pty
+import pwd
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from collector.doctor import clock, disk, serial_console, serial_port
+from collector.doctor import clock, database, disk, serial_console, serial_port
 from collector.doctor.finding import Finding, Subject
 from collector.mounts import mount_of
 from collector.status.report import FlashReport, Report
@@ -59,6 +62,33 @@ def test_where_the_data_lie(tmp_path: Path, mounts: Path, place: str, verdict: s
     found = next(iter(disk.data_directory(HERE, tmp_path / place, MIB, 0, mounts)))
     assert found.verdict == verdict
     assert text in found.text
+
+
+def test_a_database_of_a_newer_version_or_of_somebody_else(tmp_path: Path) -> None:
+    assert list(database.examine(HERE, tmp_path)) == []
+    for marks, verdict in (
+        ("application_id = 0x45434F4C; PRAGMA user_version = 1", None),
+        ("application_id = 0x45434F4C; PRAGMA user_version = 99", "fail"),
+        ("application_id = 1", "warn"),
+    ):
+        with contextlib.closing(sqlite3.connect(tmp_path / "spool.sqlite3")) as connection:
+            connection.executescript(f"PRAGMA {marks}")
+        assert [found.verdict for found in database.examine(HERE, tmp_path)] == ([verdict] if verdict else [])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root is allowed to write what belongs to others")
+def test_a_data_directory_that_is_not_the_services_own(
+    tmp_path: Path, mounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(disk.pwd, "getpwnam", lambda name: user)
+    directory = tmp_path / "plain" / "edge-collector"
+    directory.mkdir()
+    os.chown(directory, 4242, -1)
+    found = next(iter(disk.data_directory(HERE, directory, MIB, 0, mounts)))
+    assert (found.verdict, found.advice.startswith(f"chown -R edge-collector: {directory}")) == ("fail", True)
+    os.chown(directory, user.pw_uid, -1)
+    assert next(iter(disk.data_directory(HERE, directory, MIB, 0, mounts))).verdict == "ok"
 
 
 def test_room_for_a_full_spool(tmp_path: Path, mounts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
