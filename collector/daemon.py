@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 
 from collector.backoff import Backoff
 from collector.check import load_checked
@@ -120,7 +121,11 @@ class Daemon:
         complained = ""
         while True:
             try:
-                token = read_secret(section.token_file, base=self._loaded.folder) if section.token_file else None
+                token = (
+                    partial(read_secret, section.token_file, base=self._loaded.folder) if section.token_file else None
+                )
+                if token is not None:
+                    token()
                 await serve(section.listen, StatusApp(lambda: self._pipeline.report(), token))
             except CollectorError as error:
                 if str(error) != complained:

@@ -26,7 +26,8 @@ def daemon(listen: str, report: Report, token: bytes | None = None) -> Iterator[
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    serving = asyncio.run_coroutine_threadsafe(serve(listen, StatusApp(lambda: report, token)), loop)
+    app = StatusApp(lambda: report, (lambda: token) if token is not None else None)
+    serving = asyncio.run_coroutine_threadsafe(serve(listen, app), loop)
     asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result()
     try:
         yield

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry, make_asgi_app
 
+from collector.errors import CollectorError
 from collector.log import events
 from collector.status.asgi import JSON, Receive, Response, Scope, Send, authorised, challenge, error, respond
 from collector.status.metrics import ReportCollector
@@ -19,7 +20,8 @@ class StatusApp:
     With a token, the two probes still answer everybody; their `?verbose` and all else want it.
     """
 
-    def __init__(self, report: Callable[[], Report], token: bytes | None = None) -> None:
+    def __init__(self, report: Callable[[], Report], token: Callable[[], bytes] | None = None) -> None:
+        """`token` is asked at every request, so that one that was renewed counts; CollectorError lets nobody in."""
         self._report = report
         self._token = token
         registry = CollectorRegistry()
@@ -47,7 +49,7 @@ class StatusApp:
             return error(404, f"{path}: no such page; there are /livez, /readyz, /status and /metrics")
         if scope["method"] not in ("GET", "HEAD"):
             return error(405, f"{scope['method']}: this server only answers GET and HEAD", (b"allow", b"GET, HEAD"))
-        allowed = authorised(scope, self._token)
+        allowed = self._authorised(scope)
         if path in ("/livez", "/readyz"):
             report = self._report()
             checks = report.alive if path == "/livez" else report.ready
@@ -58,6 +60,12 @@ class StatusApp:
         if path == "/metrics":
             return None
         return Response(200, JSON, self._report().to_json())
+
+    def _authorised(self, scope: Scope) -> bool:
+        try:
+            return authorised(scope, self._token() if self._token is not None else None)
+        except CollectorError:
+            return False
 
 
 def _probe(name: str, checks: list[Check], verbose: bool) -> Response:

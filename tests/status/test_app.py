@@ -1,10 +1,12 @@
 """The application by itself, driven as an ASGI server drives it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.config.secrets import read_secret
 from collector.log import events
 from collector.log.rate import RateLimit
 from collector.status.app import StatusApp
@@ -38,7 +40,7 @@ async def ask(app: StatusApp, target: str, method: str = "GET", **headers: str) 
 
 
 def app_with(report: Report, token: bytes | None = None) -> StatusApp:
-    return StatusApp(lambda: report, token)
+    return StatusApp(lambda: report, (lambda: token) if token is not None else None)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
@@ -183,3 +185,19 @@ async def test_scrapes_that_fail_flood_no_log(caplog: pytest.LogCaptureFixture) 
 async def test_it_speaks_http_only() -> None:
     with pytest.raises(ValueError, match="http only"):
         await app_with(busy_report())({"type": "websocket"}, None, None)  # type: ignore[arg-type]
+
+
+async def test_a_token_that_is_renewed_counts_and_one_that_is_gone_lets_nobody_in(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("old\n")
+    app = StatusApp(busy_report, lambda: read_secret("token", base=tmp_path))
+
+    async def with_token(token: str) -> int:
+        status: int = (await ask(app, "/status", authorization=f"Bearer {token}"))[0]
+        return status
+
+    assert (await with_token("old"), await with_token("new")) == (200, 401)
+    file.write_text("new\n")
+    assert (await with_token("old"), await with_token("new")) == (401, 200)
+    file.unlink()
+    assert (await with_token("new"), (await ask(app, "/livez"))[0]) == (401, 200)
