@@ -12,7 +12,7 @@ README = Path(__file__).parent.parent.parent / "README.md"
 FILES = (
     ("/etc/edge-collector/collector.toml", "The configuration, see edge-collector.toml(5)."),
     ("/etc/edge-collector/conf.d/*.toml", "More of it, read after it in the order of their names."),
-    ("/etc/edge-collector/secrets/", "Passwords, tokens and keys, for root and the service alone."),
+    ("/etc/edge-collector/credentials/", "Passwords, tokens and keys, for root and the service alone."),
     ("/etc/edge-collector/firmware_profiles/", "Profiles of your own; one of the same name takes the place of ours."),
     ("/var/lib/edge-collector/", "The spool."),
     ("/run/edge-collector/", "The tail journal, and the socket that the spool commands use."),

@@ -31,7 +31,7 @@ NOTATION = (
     (
         "secret",
         "A name ending in `_file` is a file whose content is the secret; it stands nowhere else. Looked up in "
-        '$CREDENTIALS_DIRECTORY, then beside the configuration, as in password_file = "secrets/mqtt-password".',
+        '$CREDENTIALS_DIRECTORY, then beside the configuration, as in password_file = "credentials/mqtt-password".',
     ),
 )
 
