@@ -42,7 +42,7 @@ class SinkDelivery:
             lost = await self.sink.open()
         except SinkError as error:
             self.attempts["unreachable"] += 1
-            trouble = Outcome("hold" if error.hold else "retry", reason=str(error))
+            trouble = _outcome(error)
         else:
             if lost is not None:
                 self._reached()
@@ -81,7 +81,7 @@ class SinkDelivery:
         outcome = trouble.result() if trouble.done() else Outcome("retry")
         if lost is not None and lost.done() and outcome.verdict == "retry":
             # What ended the connection says more than that it is gone.
-            outcome.reason = str(lost.result())
+            return _outcome(lost.result())
         return outcome
 
     async def _pump(self, trouble: "asyncio.Future[Outcome]", deliveries: set[asyncio.Task[None]]) -> None:
@@ -161,3 +161,7 @@ class SinkDelivery:
             )
         self.state, self.last_error, self.backoff_seconds = state, trouble.reason, delay
         await asyncio.sleep(delay)
+
+
+def _outcome(error: SinkError) -> Outcome:
+    return Outcome("hold" if error.hold else "retry", reason=str(error), delay=error.delay)

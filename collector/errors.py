@@ -34,15 +34,23 @@ class FrameError(CollectorError):
 
 
 class SourceError(CollectorError):
-    """A source could not be opened, or was lost."""
+    """A source could not be opened, or was lost. `delay`: seconds before it is worth another try."""
+
+    def __init__(self, message: str, *, delay: float = 0.0) -> None:
+        super().__init__(message)
+        self.delay = delay
 
 
 class SinkError(CollectorError):
-    """A sink could not be reached, or was lost. `hold`: it refuses us, so keep everything and tell the operator."""
+    """A sink could not be reached, or was lost. `hold`: it refuses us, so keep everything and tell the operator.
 
-    def __init__(self, message: str, *, hold: bool = False) -> None:
+    `delay`: seconds before it is worth another try.
+    """
+
+    def __init__(self, message: str, *, hold: bool = False, delay: float = 0.0) -> None:
         super().__init__(message)
         self.hold = hold
+        self.delay = delay
 
 
 class SpoolError(CollectorError):

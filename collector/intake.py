@@ -84,7 +84,7 @@ class SourceIntake:
             try:
                 await self.source.run(self)
             except SourceError as error:
-                delay = self._backoff.failed()
+                delay = self._backoff.failed(error.delay)
                 self._lost(str(error), delay)
                 await asyncio.sleep(delay)
 

@@ -11,6 +11,9 @@ from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import VERSION_3_1_1, VERSION_5
 from collector.mqtt.session import OnPublish, Session
 
+_WILL_REFUSED: Final = frozenset({reason.RETAIN_NOT_SUPPORTED, reason.QOS_NOT_SUPPORTED})
+"""A broker that retains nothing, or knows QoS 0 only, refuses a CONNECT for its will alone (MQTT 5 §3.2.2.3)."""
+
 Version = Literal["auto", "5", "3.1.1"]
 
 REFUSED: Final = 86400.0
@@ -40,6 +43,8 @@ class Connector:
         """The version of the last session."""
         self._try_5 = 0.0
         """When MQTT 5 is due again, on the loop's clock."""
+        self._will = True
+        """Whether the broker takes one."""
 
     async def connect(self, on_publish: OnPublish) -> Session:
         """Raises SessionError, or ConfigurationError for files that cannot be used any longer."""
@@ -48,7 +53,7 @@ class Connector:
         if self._version == "3.1.1" or (self._works == VERSION_3_1_1 and now < self._try_5):
             return await self._connect_3_1_1(options, on_publish)
         try:
-            session = await connect(replace(options, version=VERSION_5), on_publish)
+            session = await self._connect(replace(options, version=VERSION_5), on_publish)
         except SessionError as error:
             wait = self._fall_back_for(error)
             if not wait:
@@ -61,7 +66,7 @@ class Connector:
 
     async def _connect_3_1_1(self, options: ConnectOptions, on_publish: OnPublish) -> Session:
         try:
-            session = await connect(replace(options, version=VERSION_3_1_1), on_publish)
+            session = await self._connect(replace(options, version=VERSION_3_1_1), on_publish)
         except SessionError as error:
             if error.reason_code == reason.UNSUPPORTED_PROTOCOL_VERSION:
                 self._works = None
@@ -70,6 +75,18 @@ class Connector:
         if works != VERSION_3_1_1:
             self._on_3_1_1(session)
         return session
+
+    async def _connect(self, options: ConnectOptions, on_publish: OnPublish) -> Session:
+        without = replace(options, will=None)
+        if options.will is None or not self._will:
+            return await connect(without, on_publish)
+        try:
+            return await connect(options, on_publish)
+        except SessionError as error:
+            if error.reason_code not in _WILL_REFUSED:
+                raise
+        self._will = False
+        return await connect(without, on_publish)
 
     def _fall_back_for(self, error: SessionError) -> float:
         """Seconds; 0 where the version is not what is wrong."""

@@ -251,7 +251,7 @@ def _disconnect(data: bytes, at: int, end: int, version: int) -> Disconnect:
     code, found = _code_and_properties(DISCONNECT, data, at, end)
     if "session_expiry_interval" in found:
         raise ProtocolError("a session expiry in a DISCONNECT [MQTT-3.14.2-2]", reason.PROTOCOL_ERROR)
-    return Disconnect(code, found.get("reason_string"), found)
+    return Disconnect(code, found.get("reason_string"), found.get("server_reference"), found)
 
 
 def _connack(data: bytes, at: int, end: int, version: int) -> Connack:

@@ -34,6 +34,11 @@ class SessionError(CollectorError):
         self.unanswered = unanswered
 
     @property
-    def not_authorised(self) -> bool:
-        """The broker knows us and says no: trying again changes nothing until somebody acts."""
-        return self.reason_code in reason.NOT_AUTHORISED_CODES
+    def hold(self) -> bool:
+        """Trying again changes nothing until somebody acts: on credentials, access lists, the URL."""
+        return reason.of_connection(self.reason_code) == "hold"
+
+    @property
+    def delay(self) -> float:
+        """Seconds that the broker should have before the next attempt."""
+        return reason.SLOW if reason.of_connection(self.reason_code) == "slow" else 0.0

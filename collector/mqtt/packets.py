@@ -76,6 +76,7 @@ class Connack(msgspec.Struct, frozen=True):
     session_expiry_interval: int | None = None
     assigned_client_identifier: str | None = None
     reason_string: str | None = None
+    server_reference: str | None = None
 
 
 class Publish(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +133,7 @@ class Disconnect(msgspec.Struct, frozen=True):
 
     reason_code: int = 0
     reason_string: str | None = None
+    server_reference: str | None = None
     properties: Properties = NO_PROPERTIES
 
 

@@ -206,7 +206,7 @@ class Session(asyncio.Protocol):
             if self._ended:
                 return
             self._say_goodbye(error.reason_code)
-            self._end(SessionError(f"{self.address}: the broker broke the protocol: {error}", error.reason_code))
+            self._end(SessionError(f"{self.address}: the broker broke the protocol: {error}"))
             self._transport.close()
         if self._coalesce and not self._ended:
             self._gather()
@@ -326,9 +326,13 @@ class Session(asyncio.Protocol):
         self._transport.abort()
 
     def _reason(self, packet: Connack | Disconnect) -> str:
-        """A broker may repeat the password it was sent."""
-        name, said = reason.describe(packet.reason_code), packet.reason_string
-        return f"{name}, {self._mask(said)!r}" if said else name
+        """A broker may repeat the password it was sent. Where it sends us is told, not followed: the URL is trusted."""
+        why = reason.describe(packet.reason_code)
+        if packet.reason_string:
+            why += f", {self._mask(packet.reason_string)!r}"
+        if packet.server_reference:
+            why += f"; it names {self._mask(packet.server_reference)!r}: set that as url"
+        return why
 
     def _end(self, error: SessionError | None) -> None:
         """Settles all that waits on this connection, once."""

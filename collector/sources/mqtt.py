@@ -56,7 +56,7 @@ class MqttSource:
         try:
             session = await self._connector.connect(self._arrive)
         except CollectorError as error:
-            raise SourceError(str(error)) from error
+            raise _source_error(error) from error
         self._session = session
         try:
             resumed = session.connack.session_present
@@ -69,9 +69,11 @@ class MqttSource:
             self._answered = True
             self._listen()
             intake.connected()
-            raise SourceError(str(await self._confirm_until_lost(session, intake)))
+            if (lost := await self._confirm_until_lost(session, intake)) is not None:
+                raise lost
+            raise SourceError("the connection has been closed")
         except CollectorError as error:
-            raise SourceError(str(error)) from error
+            raise _source_error(error) from error
         finally:
             self._session = self._take = None
             self._answered = False
@@ -172,3 +174,7 @@ class MqttSource:
         if self._repeats_retained and message.retain and not message.dup:
             return "retained", 1, f"sent again because we subscribed again, on {message.topic}"
         return None
+
+
+def _source_error(error: CollectorError) -> SourceError:
+    return SourceError(str(error), delay=error.delay if isinstance(error, SessionError) else 0.0)

@@ -9,7 +9,7 @@ import pytest
 from collector.mqtt.connect import ConnectOptions
 from collector.mqtt.connector import REFUSED, Connector, Version
 from collector.mqtt.errors import SessionError
-from collector.mqtt.packets import VERSION_3_1_1, VERSION_5
+from collector.mqtt.packets import VERSION_3_1_1, VERSION_5, Will
 from collector.mqtt.session import Session
 from tests.mqtt.fake_broker import Peer, fake_broker
 
@@ -132,15 +132,15 @@ async def test_any_other_refusal_is_no_question_of_versions(code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "not_authorised"),
+    ("code", "words", "hold"),
     [
-        (2, "Client Identifier not valid (0x85)", False),
+        (2, "Client Identifier not valid (0x85)", True),
         (3, "Server unavailable (0x88)", False),
         (4, "Bad User Name or Password (0x86)", True),
         (5, "Not authorized (0x87)", True),
     ],
 )
-async def test_return_codes_of_3_1_1_are_told_like_those_of_5(code: int, words: str, not_authorised: bool) -> None:
+async def test_return_codes_of_3_1_1_are_told_like_those_of_5(code: int, words: str, hold: bool) -> None:
     async def script(peer: Peer) -> None:
         level = (await peer.expect(0x10))[6]
         peer.send(0x20, bytes((0, 1 if level == VERSION_5 else code)))
@@ -150,7 +150,7 @@ async def test_return_codes_of_3_1_1_are_told_like_those_of_5(code: int, words: 
         with pytest.raises(SessionError) as caught:
             await established(connector(port))
     assert str(caught.value) == f"127.0.0.1:{port}: the broker refused the connection: {words}"
-    assert caught.value.not_authorised == not_authorised
+    assert caught.value.hold == hold
 
 
 @pytest.mark.parametrize(("version", "levels"), [("5", [5]), ("3.1.1", [4])])
@@ -183,3 +183,19 @@ async def test_a_connection_of_3_1_1_that_breaks_the_protocol_ends_without_disco
             assert "broke the protocol" in str(await session.lost)
         await session.close()
     assert rest == b""
+
+
+@pytest.mark.parametrize("code", [0x9A, 0x9B])
+async def test_a_broker_that_takes_no_will_gets_none(code: int) -> None:
+    wills: list[bool] = []
+
+    async def script(peer: Peer) -> None:
+        wills.append(bool((await peer.expect(0x10))[7] & 0x04))
+        peer.send(0x20, bytes((0, code if wills[-1] else 0, 0)))
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        options = ConnectOptions("127.0.0.1", port, "me", will=Will("t", b"gone"))
+        made = Connector(lambda: options)
+        assert [await established(made) for _ in range(2)] == [VERSION_5, VERSION_5]
+    assert wills == [True, False, False]

@@ -200,7 +200,7 @@ async def test_a_broker_that_does_not_let_us_in_says_so(way: Way, tmp_path: Path
             SessionError, match=r"the broker refused the connection: Not authorized \(0x87\)$"
         ) as caught:
             await peer.session("stranger", username="u", password=b"secret")
-        assert caught.value.not_authorised
+        assert caught.value.hold
 
 
 async def test_cancelled_while_connecting_it_leaves_nothing_behind(peer: Reached) -> None:

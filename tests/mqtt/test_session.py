@@ -194,10 +194,13 @@ async def test_what_had_no_puback_when_the_connection_broke_is_none() -> None:
 
 
 async def test_a_cancelled_publish_leaves_the_others_alone() -> None:
+    sent, cancelled = asyncio.Event(), asyncio.Event()
+
     async def script(peer: Peer) -> None:
         await peer.welcome(receive_maximum=1)
         first = await peer.publish()
-        await asyncio.sleep(0.05)
+        sent.set()
+        await cancelled.wait()
         peer.puback(first.packet_id)
         assert (await peer.publish()).topic == "last"
         peer.puback(2)
@@ -206,8 +209,9 @@ async def test_a_cancelled_publish_leaves_the_others_alone() -> None:
     async with fake_broker(script) as port:
         session = await dial(port)
         doomed = asyncio.ensure_future(session.publish(messages(5)))
-        await asyncio.sleep(0.01)
+        await sent.wait()
         doomed.cancel()
+        cancelled.set()
         assert await session.publish([Message("last", b"")]) == [0]
         await session.close()
 
@@ -269,7 +273,27 @@ async def test_the_broker_says_goodbye_with_a_reason() -> None:
         error = await ended(await dial(port))
     assert str(error) == f"127.0.0.1:{port}: the broker ended the connection: Session taken over (0x8E)"
     assert error.reason_code == 0x8E
-    assert not error.not_authorised
+    assert not error.hold
+
+
+@pytest.mark.parametrize("how", ["refused", "ended"])
+async def test_a_broker_that_sends_us_elsewhere_says_where_and_is_not_followed(how: str) -> None:
+    elsewhere = write_properties({"server_reference": "eu2.example.com:8883"})
+
+    async def script(peer: Peer) -> None:
+        if how == "refused":
+            await peer.expect(0x10)
+            peer.send(0x20, b"\0\x9d", elsewhere)
+        else:
+            await peer.welcome()
+            peer.send(0xE0, b"\x9c", elsewhere)
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        error = await (refusal(port) if how == "refused" else ended(await dial(port)))
+    assert "it names 'eu2.example.com:8883': set that as url" in str(error)
+    # For good it is the operator's affair; for a while it is waited out.
+    assert (error.hold, error.delay > 0) == (how == "refused", how == "ended")
 
 
 async def test_reading_pauses_and_resumes() -> None:
@@ -301,7 +325,7 @@ async def test_reading_pauses_and_resumes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "not_authorised"),
+    ("code", "words", "hold"),
     [
         (0x86, "Bad User Name or Password (0x86)", True),
         (0x87, "Not authorized (0x87)", True),
@@ -309,7 +333,7 @@ async def test_reading_pauses_and_resumes() -> None:
         (0xFE, "Unknown reason (0xFE)", False),
     ],
 )
-async def test_a_refusal_names_broker_and_reason(code: int, words: str, not_authorised: bool) -> None:
+async def test_a_refusal_names_broker_and_reason(code: int, words: str, hold: bool) -> None:
     async def script(peer: Peer) -> None:
         await peer.expect(0x10)
         peer.send(0x20, bytes((0, code)), b"\0")
@@ -318,7 +342,7 @@ async def test_a_refusal_names_broker_and_reason(code: int, words: str, not_auth
     async with fake_broker(script) as port:
         error = await refusal(port)
     assert str(error) == f"127.0.0.1:{port}: the broker refused the connection: {words}"
-    assert (error.reason_code, error.not_authorised) == (code, not_authorised)
+    assert (error.reason_code, error.hold) == (code, hold)
 
 
 async def test_no_connack() -> None:

@@ -247,7 +247,7 @@ async def test_passwords(tmp_path: Path, passwords: Path) -> None:
         for wrong in ({}, {"username": "collector"}, {"username": "collector", "password": b"wrong"}):
             error = await refusal(broker, **wrong)
             assert str(error).endswith("the broker refused the connection: Not authorized (0x87)")
-            assert error.not_authorised
+            assert error.hold
         known = await session(broker, "known", username="collector", password=b"right")
         await known.close()
 

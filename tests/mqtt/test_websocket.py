@@ -51,7 +51,7 @@ async def ended(session: Session) -> str:
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "not_authorised"),
+    ("status", "words", "hold"),
     [
         (200, "/mqtt is no WebSocket, the server says 200", False),
         (401, "/mqtt is no WebSocket, the server says 401", True),
@@ -60,14 +60,14 @@ async def ended(session: Session) -> str:
         (502, "/mqtt is no WebSocket, the server says 502", False),
     ],
 )
-async def test_a_server_that_answers_something_else(status: int, words: str, not_authorised: bool) -> None:
+async def test_a_server_that_answers_something_else(status: int, words: str, hold: bool) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status, text="<html>")
 
     async with http_server(handle) as port:
         error = await refusal(port)
     assert words in str(error)
-    assert error.not_authorised == not_authorised
+    assert error.hold == hold
 
 
 async def test_a_redirect_is_not_followed() -> None:

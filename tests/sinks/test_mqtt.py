@@ -68,6 +68,9 @@ def sink(options: ConnectOptions | None, format: Format = "reading", topic: str 
         ([0x80, 0x00, 0x83], "retry", [1], []),
         ([0x00, None, None], "retry", [0], []),
         ([0x97, 0x90, 0x00], "retry", [2], [1]),
+        ([0x9A, 0x00, 0x97], "hold", [1], []),
+        ([0x9B, 0x9B, 0x9B], "hold", [], []),
+        ([0xFE, 0x00, 0x00], "retry", [1, 2], []),
     ],
 )
 async def test_reason_codes_of_single_readings(
@@ -90,6 +93,7 @@ async def test_reason_codes_of_single_readings(
         (0x95, "too large", 0),
         (0x99, "too large", 0),
         (0x97, "retry", 0),
+        (0x9B, "hold", 0),
         (None, "retry", 0),
     ],
 )
