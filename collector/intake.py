@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 from zlib import crc32
 
 from collector.backoff import Backoff
@@ -105,7 +105,7 @@ class SourceIntake:
     def frames(self, frames: list[Frame]) -> None:
         """Decodes a burst and hands it to the spool in one piece; each refused frame is counted and let go."""
         assert self._decode is not None
-        now = self._clock.wall_ns()
+        now, clock = self._now()
         readings: list[Reading] = []
         origins: list[Origin] = []
         tokens: list[int] = []
@@ -147,9 +147,9 @@ class SourceIntake:
                 ):
                     devices.seen(name, one)
                 if one.time_ns is None:
-                    readings.append(Reading(source, name, now, one.fields, one.suspect))
+                    readings.append(Reading(0, source, name, now, clock, one.fields, one.suspect))
                 else:
-                    readings.append(Reading(source, name, one.time_ns, one.fields, one.suspect, True))
+                    readings.append(Reading(0, source, name, one.time_ns, "synced", one.fields, one.suspect))
             origins.append(Origin(token, fingerprint, len(decoded)))
             size += len(payload)
         self._append(readings, origins, size, tokens, newest)
@@ -157,11 +157,11 @@ class SourceIntake:
             self._repeated, self._asked = self._taken, 0
 
     def readings(self, decoded: list[Decoded]) -> None:
-        now = self._clock.wall_ns()
+        now, clock = self._now()
         readings = [
             Reading(
-                *(self.name, self._device(one.device, None), one.time_ns or now, one.fields),
-                *(one.suspect, one.time_ns is not None),
+                *(0, self.name, self._device(one.device, None), one.time_ns or now),
+                *(clock if one.time_ns is None else "synced", one.fields, one.suspect),
             )
             for one in decoded
         ]
@@ -219,6 +219,11 @@ class SourceIntake:
                 self.safe(through)
             else:
                 self._press()
+
+    def _now(self) -> tuple[int, Literal["synced", "unsynced"]]:
+        """What our own clock says, and whether it is right."""
+        now = self._clock.wall_ns()
+        return now, "synced" if self._clock.regime().synchronised else "unsynced"
 
     def _sent(self, token: int, fingerprint: int) -> int | None:
         return self._spool.tail.sent(self.name, token, fingerprint) if self._spool is not None else None

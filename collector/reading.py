@@ -2,7 +2,7 @@
 
 import functools
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,18 +33,20 @@ class Decoded(msgspec.Struct, gc=False, frozen=True):
     suspect: list[str] | None = None
 
 
-class Reading(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """One device, one instant, named fields. Encodes as a msgpack array, which is how segments hold it."""
+class Reading(msgspec.Struct, omit_defaults=True, gc=False):
+    """One device, one instant, named fields. As JSON it is what segments hold and what a batch sends."""
 
+    seq: int
+    """Its number in this run of the process; 0 until the spool has taken it in."""
     source: str
     device: str
     time_ns: int
-    """Unix time in nanoseconds, as the wall clock stood when the frame arrived."""
+    """Unix time in nanoseconds, as the wall clock stood when the frame arrived or as the payload says."""
+    clock: Literal["synced", "corrected", "unsynced"]
+    """Whether that clock was right; a time that the payload brought is the device's word, and not doubted."""
     fields: dict[str, Any]
     suspect: list[str] | None = None
     """Keys whose value lies outside the profile's plausible range."""
-    own_time: bool = False
-    """`time_ns` came with the payload, so a clock correction must leave it alone."""
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,7 +1,7 @@
 """A segment: consecutive readings, encoded once, never changed after.
 
-The body is the readings' msgpack encodings back to back, so segments grow by appending and a
-journal can hold them piece by piece; `decode` puts the array header back in front.
+The body is the readings as JSON, as a batch sends them, with commas between: a retry sends the same bytes because
+there are no others, and a journal can hold a body piece by piece.
 """
 
 import functools
@@ -9,29 +9,26 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from collector.clock import Regime
 from collector.reading import Reading
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Reading])
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[Reading])
+_texts = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def encode(readings: list[Reading]) -> bytes:
-    """The readings' encodings without the array header (msgpack: fixarray, array 16, array 32)."""
-    encoded = _encoder.encode(readings)
-    count = len(readings)
-    return encoded[1 if count < 16 else 3 if count < 65536 else 5 :]
+    return _encoder.encode(readings)[1:-1]
 
 
-def decode(body: bytes, count: int) -> list[Reading]:
+def decode(body: bytes) -> list[Reading]:
     """The readings of a body. Raises msgspec.DecodeError or ValidationError on a damaged one."""
-    return _decoder.decode(b"\xdd" + count.to_bytes(4, "big") + body)
+    return _decoder.decode(b"[%b]" % body)
 
 
-REDATED, UNDATED = Regime("redated", 0, False), Regime("undated", 0, False)
-"""Instead of the regime of readings whose times are final: with a correction in them, and without any."""
+FINAL = Regime("final", 0, synchronised=True)
+"""Instead of the regime of readings whose times no synchronisation changes any more."""
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -53,32 +50,34 @@ class Segment(msgspec.Struct, frozen=True):
 
     def only(self, at: int) -> "Segment":
         """The reading at position `at` as a segment of its own under its identity, its time final."""
-        regime = self.regime
-        if not regime.synchronised:
-            regime = UNDATED if self.correction_ns is None else REDATED
-        body = encode([self.readings()[at]])
-        return Segment(self.id, self.epoch, self.first_seq + at, 1, regime, body)
+        regime = self.regime if self.regime.synchronised else FINAL
+        return Segment(self.id, self.epoch, self.first_seq + at, 1, regime, encode([self.readings()[at]]))
 
     def readings(self) -> list[Reading]:
         """As sinks tell them: the correction is in their time."""
-        return _decode_recent(self.body, self.count, self.correction_ns or 0)
+        return _decode_recent(self.body, self.correction_ns)
+
+    @property
+    def told(self) -> bytes:
+        """The body as sinks tell it."""
+        return self.body if self.correction_ns is None else encode(self.readings())
 
 
 def join(pieces: Sequence[Segment]) -> Segment:
     """One segment of pieces that go on each where the one before ends."""
-    body = b"".join(piece.body for piece in pieces)
+    body = b",".join([piece.body for piece in pieces])
     return msgspec.structs.replace(pieces[0], count=sum(piece.count for piece in pieces), body=body)
 
 
 @functools.lru_cache(maxsize=4)
-def _decode_recent(body: bytes, count: int, correction_ns: int) -> list[Reading]:
-    """Two sinks, or the halves of a split, ask for the same segment one after the other."""
-    readings = decode(body, count)
-    if correction_ns:
-        return [
-            reading if reading.own_time else replace(reading, time_ns=reading.time_ns + correction_ns)
-            for reading in readings
-        ]
+def _decode_recent(body: bytes, correction_ns: int | None) -> list[Reading]:
+    """Who takes a segment apart asks for its readings one after the other."""
+    readings = decode(body)
+    if correction_ns is not None:
+        for reading in readings:
+            if reading.clock == "unsynced":
+                reading.time_ns += correction_ns
+                reading.clock = "corrected"
     return readings
 
 
@@ -97,8 +96,12 @@ class Part(NamedTuple):
     def last_seq(self) -> int:
         return self.segment.first_seq + self.hi - 1
 
-    def readings(self) -> list[Reading]:
-        return self.segment.readings()[self.lo : self.hi]
+    def told(self) -> bytes:
+        """The readings as sinks tell them: JSON with commas between."""
+        told = self.segment.told
+        if self.hi - self.lo == self.segment.count:
+            return told
+        return b",".join(map(bytes, _texts.decode(b"[%b]" % told)[self.lo : self.hi]))
 
     def halves(self) -> tuple["Part", "Part"]:
         """Always the same halves, so that a retry repeats the very same bytes and key."""

@@ -8,7 +8,7 @@ from collector.control import stats
 from collector.control.protocol import Dead, Done, Export, Forget, Letter, Request, Requeue, Stats
 from collector.errors import CollectorError
 from collector.reading import rfc3339
-from collector.segment import Segment
+from collector.segment import Part, Segment
 from collector.sinks import wire
 from collector.spool import departed, letters
 from collector.spool.progress import union
@@ -68,10 +68,11 @@ def _lines(spool: Spool, collector: str, sink: str | None, segment: Segment) -> 
     sinks = spool.tail.state.sinks
     asked = sinks.values() if sink is None else [sinks[sink]]
     wanted = union([span for progress in asked for span in progress.missing(segment.id, segment.count)])
-    readings = segment.readings() if wanted else []
-    return [
-        wire.single(collector, segment, at, readings[at]) + b"\n" for start, end in wanted for at in range(start, end)
-    ]
+    return [line for start, end in wanted for line in _told(collector, Part(segment, start, end))]
+
+
+def _told(collector: str, part: Part) -> list[bytes]:
+    return [wire.single(collector, part.segment.epoch, reading) + b"\n" for reading in wire.readings(part)]
 
 
 async def _letters(spool: Spool, collector: str, request: Export | Dead, write: Write) -> Done:
@@ -89,7 +90,7 @@ async def _letters(spool: Spool, collector: str, request: Export | Dead, write: 
             if isinstance(request, Dead):
                 await write(_shown(collector, letter, segment))
             elif segment is not None:
-                await write(wire.single(collector, segment, 0, segment.readings()[0]) + b"\n")
+                await write(b"".join(_told(collector, Part(segment, 0, 1))))
             count += 1
     return Done({"letters": count, "damaged": damaged})
 

@@ -26,13 +26,12 @@ class FileSink:
             raise SinkError(self._fault(error)) from error
 
     async def deliver(self, part: Part) -> Outcome:
-        segment = part.segment
+        epoch = part.segment.epoch
         lines = [
-            Line(segment.first_seq + at, wire.single(self._collector, segment, at, reading) + b"\n")
-            for at, reading in enumerate(part.readings(), part.lo)
+            Line(reading.seq, wire.single(self._collector, epoch, reading) + b"\n") for reading in wire.readings(part)
         ]
         try:
-            await asyncio.to_thread(self._lines.append, segment.epoch, lines)
+            await asyncio.to_thread(self._lines.append, epoch, lines)
         except OSError as error:
             return Outcome("retry", reason=self._fault(error))
         return Outcome()

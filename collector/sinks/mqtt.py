@@ -105,11 +105,10 @@ class MqttSink:
         await session.close()
 
     async def _deliver_readings(self, session: Session, part: Part) -> Outcome:
+        collector, epoch, topic = self._collector, part.segment.epoch, self._topic_of
         messages = [
-            Message(
-                self._topic_of(reading.source, reading.device), wire.single(self._collector, part.segment, at, reading)
-            )
-            for at, reading in enumerate(part.readings(), part.lo)
+            Message(topic(reading.source, reading.device), wire.single(collector, epoch, reading))
+            for reading in wire.readings(part)
         ]
         codes = await self._publish(session, messages)
         if all(code == 0 for code in codes):

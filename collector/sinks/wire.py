@@ -3,12 +3,10 @@
 A pure function of the sealed segment and its correction, so a retry sends the same bytes.
 """
 
-from typing import Any
-
 import msgspec
 
-from collector.reading import Reading, rfc3339
-from collector.segment import Part, Segment
+from collector.reading import rfc3339
+from collector.segment import Part
 
 BATCH_TYPE = "application/vnd.edge-collector.batch+zlib"
 
@@ -22,17 +20,19 @@ class WireReading(msgspec.Struct, omit_defaults=True, gc=False):
     device: str
     time: str
     clock: str
-    fields: dict[str, Any]
+    fields: msgspec.Raw
     suspect: list[str] | None = None
 
 
-class BatchReading(msgspec.Struct, omit_defaults=True, gc=False):
+class Told(msgspec.Struct, gc=False):
+    """A `Reading` as a segment tells it, its fields left as they stand there."""
+
     seq: int
     source: str
     device: str
     time_ns: int
     clock: str
-    fields: dict[str, Any]
+    fields: msgspec.Raw
     suspect: list[str] | None = None
 
 
@@ -43,55 +43,33 @@ class Batch(msgspec.Struct):
     epoch: str
     first_seq: int
     last_seq: int
-    readings: list[BatchReading]
+    readings: msgspec.Raw
 
 
 _encode = msgspec.json.Encoder().encode
-
-
-def single(collector: str, segment: Segment, at: int, reading: Reading) -> bytes:
-    """The reading at position `at` of the segment."""
-    return _encode(
-        WireReading(
-            f"{collector}/{segment.epoch}/{segment.first_seq + at}",
-            collector,
-            reading.source,
-            reading.device,
-            rfc3339(reading.time_ns),
-            _clock(segment, reading),
-            reading.fields,
-            reading.suspect,
-        )
-    )
+_decode = msgspec.json.Decoder(list[Told]).decode
 
 
 def batch(collector: str, part: Part) -> bytes:
     """All readings of the part, not compressed yet."""
-    segment, first_seq = part.segment, part.first_seq
+    readings = msgspec.Raw(b"[%b]" % part.told())
+    return _encode(Batch(collector, part.segment.epoch, part.first_seq, part.last_seq, readings))
+
+
+def readings(part: Part) -> list[Told]:
+    return _decode(b"[%b]" % part.told())
+
+
+def single(collector: str, epoch: str, reading: Told) -> bytes:
     return _encode(
-        Batch(
+        WireReading(
+            f"{collector}/{epoch}/{reading.seq}",
             collector,
-            segment.epoch,
-            first_seq,
-            part.last_seq,
-            [
-                BatchReading(
-                    first_seq + at,
-                    reading.source,
-                    reading.device,
-                    reading.time_ns,
-                    _clock(segment, reading),
-                    reading.fields,
-                    reading.suspect,
-                )
-                for at, reading in enumerate(part.readings())
-            ],
+            reading.source,
+            reading.device,
+            rfc3339(reading.time_ns),
+            reading.clock,
+            reading.fields,
+            reading.suspect,
         )
     )
-
-
-def _clock(segment: Segment, reading: Reading) -> str:
-    """A time the payload brought is the device's word: our own clock says nothing against it."""
-    if segment.regime.synchronised or reading.own_time:
-        return "synced"
-    return "unsynced" if segment.correction_ns is None else "corrected"

@@ -54,6 +54,8 @@ class Filling:
         self._origins.pop(source, None)
 
     def add(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> None:
+        for seq, reading in enumerate(readings, self.first_seq + self.count):
+            reading.seq = seq
         self._fresh += readings
         self.count += len(readings)
         self.size += size
@@ -77,12 +79,11 @@ class Filling:
     def taken(self) -> Held | None:
         """What was taken so far, in one piece; None if nothing was."""
         count = self.count - len(self._fresh)
-        return Held(self.id, self.first_seq, count, self.regime, b"".join(self._bodies), self.epoch) if count else None
+        return Held(self.id, self.first_seq, count, self.regime, b",".join(self._bodies), self.epoch) if count else None
 
     def seal(self) -> Segment:
         """The segment; everything must have been taken."""
-        body = self._bodies[0] if len(self._bodies) == 1 else b"".join(self._bodies)
-        return Segment(self.id, self.epoch, self.first_seq, self.count, self.regime, body)
+        return Segment(self.id, self.epoch, self.first_seq, self.count, self.regime, b",".join(self._bodies))
 
 
 def assemble(records: Sequence[Chunk | Held | Requeue], epoch: str) -> list[Segment]:

@@ -11,7 +11,7 @@ from itertools import takewhile
 import msgspec
 from msgspec.structs import replace
 
-from collector.segment import REDATED, Segment
+from collector.segment import Segment
 from collector.spool.boot import Boot
 from collector.spool.progress import Progress, Span, union
 from collector.spool.records import (
@@ -135,8 +135,6 @@ class State(msgspec.Struct):
 
     def dated(self, segment: Segment) -> Segment:
         """The segment with the correction that the first synchronisation of its boot gives it, if any."""
-        if segment.regime == REDATED:
-            return replace(segment, correction_ns=0)
         boot = self.boots.get(segment.regime.boot_id)
         correction = boot.correction(segment.id, segment.regime) if boot is not None else None
         return segment if correction is None else replace(segment, correction_ns=correction)

@@ -80,7 +80,8 @@ def seed_backlog(data_dir: Path, count: int) -> None:
             on_held_back=lambda crowded: None,
         )
         for start in range(0, count, 500):
-            spool.append("meter", [Reading("meter", "1", 1, {"n": n}) for n in range(start, start + 500)], [], 5_000)
+            readings = [Reading(0, "meter", "1", 1, "synced", {"n": n}) for n in range(start, start + 500)]
+            spool.append("meter", readings, [], 5_000)
             if start % 50_000 == 0:
                 await spool.commit()
         await spool.close()

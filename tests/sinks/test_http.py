@@ -25,7 +25,7 @@ from tests.sinks.http_peer import ACCEPTED, HttpPeer, Request, Script, hang_up, 
 
 
 def part(count: int = 3) -> Part:
-    readings = [Reading("meter", "d", 1_000_000_000, {"n": n}) for n in range(count)]
+    readings = [Reading(1 + n, "meter", "d", 1_000_000_000, "synced", {"n": n}) for n in range(count)]
     return Part(Segment(1, "00000000000000aa", 1, count, Regime("b", 0, True), encode(readings)), 0, count)
 
 

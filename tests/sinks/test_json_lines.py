@@ -283,7 +283,7 @@ def exchange_for_a_directory(path: Path) -> None:
 
 
 async def test_each_fault_is_one_line_that_names_the_file(path: Path) -> None:
-    readings = [Reading("meter", "d", 1, {"n": n}) for n in range(3)]
+    readings = [Reading(n, "meter", "d", 1, "synced", {"n": n}) for n in (1, 2, 3)]
     part = Part(Segment(1, E1, 1, 3, Regime("b", 0, True), encode(readings)), 0, 3)
     sink = FileSink(JsonLines(path, "box", max_bytes=1 << 20, max_age=None, keep=1), "box")
     outcome = await sink.deliver(part)

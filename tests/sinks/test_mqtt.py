@@ -26,7 +26,7 @@ Format = Literal["reading", "batch"]
 
 
 def part(count: int, device: str = "d") -> Part:
-    readings = [Reading("meter", device, 1_000_000_000, {"n": n}) for n in range(count)]
+    readings = [Reading(1 + n, "meter", device, 1_000_000_000, "synced", {"n": n}) for n in range(count)]
     return Part(Segment(1, "00000000000000aa", 1, count, Regime("b", 0, True), encode(readings)), 0, count)
 
 

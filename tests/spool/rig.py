@@ -54,7 +54,7 @@ class Rig:
 
     def append(self, values: Sequence[int], *, tokens: bool = True, size: int = 10) -> int:
         """One reading a message; token and fingerprint follow from the value."""
-        readings = [Reading("meter", "m1", 1, {"n": value}) for value in values]
+        readings = [Reading(0, "meter", "m1", 1, "synced", {"n": value}) for value in values]
         origins = [Origin(value if tokens else 0, value * 31 if tokens else 0, 1) for value in values]
         return self.spool.append("meter", readings, origins, size * len(values))
 

@@ -39,7 +39,8 @@ async def young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 def take(rig: Rig, value: int = 0, **more: Any) -> int:
     """A reading stamped now, in a segment of its own; returns when by boot time."""
     at = int(rig.clock.now * 1e9)
-    rig.spool.append("meter", [Reading("meter", "m", rig.clock.wall_ns(), {"n": value}, **more)], [], 10)
+    clock = "synced" if rig.clock.synchronised else "unsynced"
+    rig.spool.append("meter", [Reading(0, "meter", "m", rig.clock.wall_ns(), clock, {"n": value}, **more)], [], 10)
     rig.spool.flush()
     return at
 
@@ -120,7 +121,7 @@ async def test_a_sink_that_waits_gets_going_when_the_wait_is_over(young: Rig) ->
 
 
 async def test_what_gathered_while_waiting_is_sealed_when_it_is_over(young: Rig) -> None:
-    young.spool.append("meter", [Reading("meter", "m", young.clock.wall_ns(), {})], [], 10)
+    young.spool.append("meter", [Reading(0, "meter", "m", young.clock.wall_ns(), "unsynced", {})], [], 10)
     assert young.spool._seal_timer is None
     await synchronise(young)
     assert young.spool._seal_timer is not None
@@ -192,7 +193,7 @@ async def test_each_unsynchronised_regime_has_its_own_correction(young: Rig) -> 
 
 
 async def test_the_time_of_a_payload_is_left_alone(young: Rig) -> None:
-    young.spool.append("meter", [Reading("meter", "m", 42, {}, own_time=True)], [], 10)
+    young.spool.append("meter", [Reading(0, "meter", "m", 42, "synced", {})], [], 10)
     young.spool.flush()
     await synchronise(young)
     assert told(await show(young)) == ("synced", 42)

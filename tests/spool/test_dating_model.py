@@ -107,7 +107,8 @@ class World:
             self.early.add(n)
         self.taken.add(n)
         fields = {"n": n, "boot": clock.boot, "since_boot": int(clock.now * 1e9), "stamp": clock.wall_ns()}
-        self.rig.spool.append("meter", [Reading("meter", "m", clock.wall_ns(), fields)], [], 50)
+        said = "synced" if clock.synchronised else "unsynced"
+        self.rig.spool.append("meter", [Reading(0, "meter", "m", clock.wall_ns(), said, fields)], [], 50)
 
     def _check(self, identity: str, told: dict[str, Any]) -> None:
         fields = told["fields"]

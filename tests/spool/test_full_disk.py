@@ -54,8 +54,9 @@ def fill_up(disk: Path) -> Path:
 
 def append(rig: Rig, value: int, readings: int = 100, *, tokens: bool = True) -> None:
     """Readings with 900 bytes each that do not compress."""
-    batch = [Reading("meter", "m", 1, {"n": value + at, "noise": RANDOM.randbytes(900)}) for at in range(readings)]
-    origins = [Origin(value + at if tokens else 0, value + at, 1) for at in range(readings)]
+    numbers = range(value, value + readings)
+    batch = [Reading(0, "meter", "m", 1, "synced", {"n": n, "noise": RANDOM.randbytes(900)}) for n in numbers]
+    origins = [Origin(n if tokens else 0, n, 1) for n in numbers]
     rig.spool.append("meter", batch, origins, 900 * readings)
 
 

@@ -40,7 +40,7 @@ async def test_the_readings_of_one_message_never_part(rig: Rig) -> None:
     from collector.spool.filling import Origin
 
     rig.append(range(1, 491))
-    readings = [Reading("meter", "m1", 1, {"n": n}) for n in range(30)]
+    readings = [Reading(0, "meter", "m1", 1, "synced", {"n": n}) for n in range(30)]
     rig.spool.append("meter", readings, [Origin(900, 1, 30)], 300)
     first, second = await rig.deliver(count=2)
     assert (first.count, second.count) == (490, 30)
@@ -223,7 +223,7 @@ async def test_crowded_memory_asks_the_sources_to_wait(rig: Rig) -> None:
     from collector.reading import Reading
 
     for n in range(40):
-        rig.spool.append("host", [Reading("host", "h", n, {"x": "y" * 130_000})], [], 130_000)
+        rig.spool.append("host", [Reading(0, "host", "h", n, "synced", {"x": "y" * 130_000})], [], 130_000)
     assert rig.held_back == [True]
     await rig.spool.commit()
     assert rig.held_back == [True, False]

@@ -255,7 +255,7 @@ async def test_of_two_sinks_the_one_that_is_down_gets_what_the_other_has_had(
 
 
 async def test_messages_of_one_content_are_told_apart_by_source_and_token(rig: Rig) -> None:
-    reading = Reading("meter", "m1", 1, {"n": 7})
+    reading = Reading(0, "meter", "m1", 1, "synced", {"n": 7})
     for source, token in (("meter", 1), ("meter", 2), ("other", 1)):
         rig.spool.append(source, [reading], [Origin(token, 77, 1)], 10)
         rig.spool.flush()
@@ -281,7 +281,7 @@ async def test_a_session_the_broker_has_lost_stays_lost(rig: Rig) -> None:
 
 
 async def test_of_a_token_used_twice_only_the_last_message_is_known(rig: Rig) -> None:
-    reading = Reading("meter", "m1", 1, {"n": 7})
+    reading = Reading(0, "meter", "m1", 1, "synced", {"n": 7})
     for fingerprint in (77, 78):
         rig.spool.append("meter", [reading], [Origin(1, fingerprint, 1)], 10)
         rig.spool.flush()

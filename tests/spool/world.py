@@ -260,7 +260,7 @@ class World:
     def see(self, part: Part) -> None:
         """An identity stands for one reading for ever, and the same part is the same bytes."""
         segment = part.segment
-        for at, reading in enumerate(part.readings(), part.first_seq):
+        for at, reading in enumerate(segment.readings()[part.lo : part.hi], part.first_seq):
             identity, n = f"{segment.epoch}/{at}", reading.fields["n"]
             if identity not in self.names and n in self.names.values():
                 assert n in self.may_double, f"{n} has two names"

@@ -72,7 +72,7 @@ class Workload:
         """A burst of MQTT QoS 1 messages of one reading each."""
         wall = self._rig.clock.wall_ns()
         readings = [
-            Reading("meter", f"m{at % 10}", wall + at * 1_000_000, fields)
+            Reading(0, "meter", f"m{at % 10}", wall + at * 1_000_000, "synced", fields)
             for at, fields in enumerate(itertools.islice(self._payloads, count))
         ]
         origins = [Origin(token, self._rng.getrandbits(64), 1) for token in itertools.islice(self._token, count)]
