@@ -30,8 +30,11 @@ TOPICS_REMEMBERED: Final = 1024
 """Topic names whose decoding is kept; beyond that all are forgotten, so strange brokers cost no memory."""
 
 # The first bytes a broker may send us (MQTT 5 §2.1.3); PUBLISH at QoS 0 and 1, DUP only at QoS 1.
-_PUBLISH_HEADERS: Final = frozenset({0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B})
-_HEADERS: Final = _PUBLISH_HEADERS | {kind << 4 for kind in (CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT)}
+_PUBLISH_HEADERS: Final = {
+    first: (first >> 1 & 1, first & 0x01 != 0, first & 0x08 != 0) for first in (0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B)
+}
+"""What they say: QoS, RETAIN, DUP."""
+_HEADERS: Final = _PUBLISH_HEADERS.keys() | {kind << 4 for kind in (CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT)}
 _PINGRESP: Final = Pingresp()
 
 
@@ -158,9 +161,11 @@ class Decoder:
             raise _short("PUBLISH")
         at = name + (data[at] << 8 | data[at + 1])
         raw = data[name:at]
+        qos, retain, dup = _PUBLISH_HEADERS[first]
         packet_id = 0
-        if first & 0x06:
-            packet_id, at = _packet_id(data, at, end), at + 2
+        if qos:
+            packet_id = _packet_id(data, at, end)
+            at += 2
         found = NO_PROPERTIES
         if self._version == VERSION_5:
             if at < end and not data[at]:
@@ -173,7 +178,6 @@ class Decoder:
             raise _short("PUBLISH")
         topic = self._topics.get(raw) or self._topic(raw)
         size = end - at
-        qos, retain, dup = first >> 1 & 1, first & 0x01 != 0, first & 0x08 != 0
         if size > self._max_payload:
             return Publish(topic, b"", packet_id, qos, retain, dup, found, size)
         return Publish(topic, data[at:end], packet_id, qos, retain, dup, found)
