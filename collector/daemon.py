@@ -17,6 +17,7 @@ from collector.errors import CollectorError, ConfigurationError, DiskUnavailable
 from collector.lifecycle import Lifecycle
 from collector.log import events
 from collector.pipeline import Pipeline
+from collector.sandbox.wall import Wall
 from collector.service.notify import Notifier
 
 RELOAD = 75
@@ -26,12 +27,12 @@ STATUS_AGAIN = 10.0
 """Seconds between attempts to open the status address; collecting does not wait for it."""
 
 
-async def run(loaded: Loaded) -> int:
+async def run(loaded: Loaded, wall: Wall) -> int:
     """Works until SIGTERM, SIGINT or a SIGHUP that finds a right configuration; returns the exit code.
 
     1: the spool can no longer keep its promise; 2: its directory is not one to work in; 75: start again.
     """
-    daemon = Daemon(loaded)
+    daemon = Daemon(loaded, wall)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop.set)
@@ -51,12 +52,13 @@ async def run(loaded: Loaded) -> int:
 class Daemon:
     """One pipeline after another: mostly one, a new one when the disk must be looked at afresh."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, wall: Wall) -> None:
         self.stop = asyncio.Event()
         self.hangup = asyncio.Event()
         self._loaded = loaded
+        self._wall = wall
         self._clock = SystemClock()
-        self._pipeline = Pipeline(loaded, self._clock)
+        self._pipeline = Pipeline(loaded, self._clock, wall)
         self.lifecycle = Lifecycle(Notifier.of(os.environ), self._clock, lambda: self._pipeline)
         self._stopped = 0
         """Exit code once told to stop."""
@@ -105,7 +107,7 @@ class Daemon:
             if trouble != complained:
                 complained = trouble
                 events.DISK_UNAVAILABLE.log("%s; collecting waits, next try in %.1f s", trouble, delay)
-            self._pipeline = Pipeline(self._loaded, self._clock, trouble)
+            self._pipeline = Pipeline(self._loaded, self._clock, self._wall, trouble)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self.stop.wait()

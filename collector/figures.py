@@ -7,6 +7,7 @@ from collector.config.model import Sink, Source
 from collector.delivery import SinkDelivery
 from collector.intake import SourceIntake
 from collector.reading import rfc3339
+from collector.sandbox.wall import Wall
 from collector.spool.spool import Spool
 from collector.status.report import (
     NOT_CONFIGURED,
@@ -16,6 +17,7 @@ from collector.status.report import (
     Latest,
     Ledger,
     Report,
+    SandboxReport,
     SinkReport,
     SourceReport,
     SpoolReport,
@@ -117,7 +119,11 @@ def summary(report: Report, rate: float) -> str:
     return "; ".join(said)
 
 
-def ready(intakes: list[SourceIntake], spool: Spool | None, opening: str) -> list[Check]:
+def of_sandbox(wall: Wall) -> SandboxReport:
+    return SandboxReport(str(wall), wall.lacks())
+
+
+def ready(intakes: list[SourceIntake], spool: Spool | None, opening: str, wall: Wall) -> list[Check]:
     """Never the cloud: a box that cannot reach it still does its work. `opening` says why the spool is not open yet."""
     if spool is not None:
         checks = [Check("spool", not spool.trouble, spool.trouble or "open")]
@@ -131,7 +137,7 @@ def ready(intakes: list[SourceIntake], spool: Spool | None, opening: str) -> lis
         )
         for intake in intakes
     ]
-    return [*checks, Check("sandbox", True, "not built")]
+    return [*checks, Check("sandbox", True, "; ".join([str(wall), *wall.lacks()]))]
 
 
 def alive(spool: Spool | None, now: float) -> list[Check]:

@@ -11,6 +11,7 @@ from collector.delivery import SinkDelivery
 from collector.devices import Devices
 from collector.flash import written_bytes
 from collector.intake import SourceIntake
+from collector.sandbox.wall import Wall
 from collector.spool import departed
 from collector.spool.lock import InUse
 from collector.spool.spool import Spool
@@ -27,11 +28,12 @@ PATIENCE = 4
 class Pipeline:
     """`start` opens everything, `run` works until cancelled or the spool fails, `stop` leaves all committed."""
 
-    def __init__(self, loaded: Loaded, clock: SystemClock, waits_for: str = "") -> None:
+    def __init__(self, loaded: Loaded, clock: SystemClock, wall: Wall, waits_for: str = "") -> None:
         """`waits_for` says what must be mended before it can start."""
         self._opening = waits_for or "opening"
         self._loaded = loaded
         self._clock = clock
+        self._wall = wall
         self._spool: Spool | None = None
         self._intakes: list[SourceIntake] = []
         self._deliveries: list[SinkDelivery] = []
@@ -171,7 +173,8 @@ class Pipeline:
                 if spool is not None
             }
             | figures.of_departed(spool),
-            ready=figures.ready(self._intakes, spool, self._opening),
+            sandbox=figures.of_sandbox(self._wall),
+            ready=figures.ready(self._intakes, spool, self._opening, self._wall),
             alive=figures.alive(spool, self._clock.monotonic()),
         )
 

@@ -23,12 +23,13 @@ def run(loaded: Loaded, _: argparse.Namespace) -> int:
     import uvloop
 
     from collector import daemon
+    from collector.confine import confine
     from collector.log import events
     from collector.log.setup import logging_to_stderr
     from collector.service import walls
 
     section = loaded.configuration.log
-    with logging_to_stderr("auto" if section.format == "auto" else "json", section.level):
+    with logging_to_stderr("auto" if section.format == "auto" else "json", section.level) as log:
         for warning in loaded.warnings:
             events.CONFIG_WARNING.log("%s", warning)
         if walls.started_by_unit(os.environ) and (missing := walls.missing()):
@@ -36,5 +37,7 @@ def run(loaded: Loaded, _: argparse.Namespace) -> int:
                 "systemctl cat edge-collector shows what takes them away, systemctl revert edge-collector undoes it"
             )
             events.UNIT_WEAKENED.log("the unit lacks %s; %s", ", ".join(missing), advice)
+        wall = confine(loaded)
+        log.start()  # a thread, so not before: the wall would leave it outside
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(daemon.run(loaded))
+            return runner.run(daemon.run(loaded, wall))

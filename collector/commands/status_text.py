@@ -57,6 +57,8 @@ def summary(report: Report) -> Iterator[str]:
         yield f"journal: {spool.journal}"
     if report.flash is not None:
         yield f"flash: {flash(report.flash)}"
+    if report.sandbox is not None:
+        yield f"sandbox: {report.sandbox.stands}"
     for kind, parts in (("source", report.sources), ("sink", report.sinks)):
         for name, part in parts.items():
             if part.last_error:
@@ -117,6 +119,8 @@ def what_to_do(report: Report) -> Iterator[str]:
         yield from _about_sink(name, sink)
     if report.spool.limit_bytes and report.spool.bytes > NEARLY_FULL * report.spool.limit_bytes:
         yield "the spool is nearly full: mend the sinks, or raise spool.max_bytes, before readings are dropped"
+    for lack in report.sandbox.lacks if report.sandbox is not None else ():
+        yield f"the sandbox is not whole: {lack}"
     if not report.clock.synchronised:
         yield "the clock is not synchronised: is NTP reachable? Look at: timedatectl timesync-status"
 

@@ -252,13 +252,8 @@ class NotBuilt(NamedTuple):
     meanwhile: str
 
 
-def _always(value: object) -> bool:
-    return True
-
-
 NOT_BUILT_KEYS = (
     NotBuilt("log.format", lambda value: value == "gelf", '"json" is in force'),
-    NotBuilt("sandbox.mode", _always, "no sandbox is in force"),
     NotBuilt("sinks.*.urls", lambda value: isinstance(value, list) and len(value) > 1, "only the first is used"),
 )
 

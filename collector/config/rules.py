@@ -49,6 +49,9 @@ def judge(configuration: Configuration, tables: dict[str, Any], findings: Findin
         _sink(sink, ("sinks", name), findings)
     _files(configuration, findings)
     _status(configuration.status, findings)
+    if configuration.sandbox.mode == "off":
+        fault = "off, so a hole in the process opens all that its user may do"
+        findings.warn(("sandbox", "mode"), f"{fault}; remove this")
 
 
 def placeholders(template: str) -> tuple[list[str], bool]:

@@ -18,6 +18,7 @@ from collector.doctor import (
     daemon,
     database,
     disk,
+    sandbox,
     serial_console,
     serial_port,
     server,
@@ -71,6 +72,8 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
         if report is not None:
             yield _blocking("flash", str(data_dir), lambda subject: disk.card_life(subject, data_dir, report))
         yield _blocking("tail journal", "tmpfs", lambda subject: disk.tail_journal(subject, report))
+    mode = configuration.sandbox.mode
+    yield _blocking("sandbox", "kernel", lambda subject: sandbox.examine(subject, mode, report))
     for name, source in configuration.sources.items():
         where = f"source {name}"
         if isinstance(source, SerialSource):

@@ -68,6 +68,12 @@ UNIT_WEAKENED = Event(
     "79102c0024a04c328c1cd4f70cbdf6c2",
     "an override of the systemd unit takes away walls; the collector's own sandbox stands",
 )
+SANDBOX_INCOMPLETE = Event(
+    "sandbox.incomplete",
+    logging.WARNING,
+    "23605e70023949c5879e3c2871c84ecd",
+    "the kernel or a library lacks what a wall of the sandbox stands on; collecting goes on",
+)
 STATUS_UNAVAILABLE = Event(
     "status.unavailable",
     logging.WARNING,

@@ -14,8 +14,8 @@ from collector.log.handler import QueueHandler
 
 
 @contextlib.contextmanager
-def logging_to_stderr(form: Literal["auto", "json"], level: str) -> Iterator[None]:
-    """Everything that is logged inside the block goes out; libraries from warnings on only."""
+def logging_to_stderr(form: Literal["auto", "json"], level: str) -> Iterator[QueueHandler]:
+    """What is logged in the block goes out once the handler is started; libraries from warnings on only."""
     # Started with stderr closed, the next file opened would be number 2, and the log would go into it.
     stderr = sys.stderr.fileno() if sys.stderr is not None else os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     destination, to_bytes = choose(form, stderr, os.environ.get("JOURNAL_STREAM"))
@@ -24,9 +24,8 @@ def logging_to_stderr(form: Literal["auto", "json"], level: str) -> Iterator[Non
     root.setLevel(logging.WARNING)
     ours.setLevel(level.upper())
     root.addHandler(handler)
-    handler.start()
     try:
-        yield
+        yield handler
     finally:
         root.removeHandler(handler)
         handler.close()

@@ -34,7 +34,9 @@ _PUBLISH_HEADERS: Final = {
     first: (first >> 1 & 1, first & 0x01 != 0, first & 0x08 != 0) for first in (0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B)
 }
 """What they say: QoS, RETAIN, DUP."""
-_HEADERS: Final = _PUBLISH_HEADERS.keys() | {kind << 4 for kind in (CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT)}
+_HEADERS: Final = _PUBLISH_HEADERS.keys() | {
+    kind << 4 for kind in (CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT)
+}
 _PINGRESP: Final = Pingresp()
 
 

@@ -107,6 +107,13 @@ class ClockReport(msgspec.Struct):
     """How long delivery still waits for the clock, at most; 0 when it does not."""
 
 
+class SandboxReport(msgspec.Struct):
+    stands: str
+    """The mode and the walls that are up."""
+    lacks: list[str] = []
+    """What should stand and does not, each with what to do."""
+
+
 class Check(msgspec.Struct):
     """One line of `/readyz?verbose`."""
 
@@ -126,6 +133,8 @@ class Report(msgspec.Struct):
     spool: SpoolReport
     flash: FlashReport | None = None
     """None where the kernel does not tell."""
+    sandbox: SandboxReport | None = None
+    """None of a collector that has none."""
     sources: dict[str, SourceReport] = {}
     sinks: dict[str, SinkReport] = {}
     ready: list[Check] = []

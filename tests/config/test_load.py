@@ -91,7 +91,6 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     ("text", "key"),
     [
         ('[log]\nformat = "gelf"', "log.format"),
-        ('[sandbox]\nmode = "enforce"', "sandbox.mode"),
         ('[sinks.a]\ntype = "mqtt"\nurls = ["mqtt://a", "mqtt://b"]', "sinks.a.urls"),
     ],
 )

@@ -60,7 +60,7 @@ async def test_readyz_names_the_check_that_fails() -> None:
     assert status == 503
     assert body.decode().splitlines() == [
         "[+]spool ok",
-        "[+]sandbox: not built",
+        "[+]sandbox: enforce, Landlock ABI 7, seccomp 120 syscalls",
         "[-]source air failed: no attempt has ended yet",
         "readyz check failed",
     ]
