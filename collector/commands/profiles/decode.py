@@ -25,10 +25,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="One JSON object a reading. Exit code 1 if none came or a complete frame was refused.",
     )
     parser.add_argument("id", metavar="ID", help="the profile")
-    given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--hex", metavar="HEX", help='captured bytes, such as "aa c0 d4 ..."')
-    given.add_argument("--text", metavar="TEXT", help="captured text, taken as it is (UTF-8, no escapes)")
-    given.add_argument("--file", metavar="PATH", type=Path, help="file with the captured bytes")
+    add_capture(parser)
     parser.add_argument("--topic", metavar="T", help="the MQTT topic it came on")
     parser.add_argument(
         "--request", metavar="HEX", help="the Modbus request that was answered; default: the profile's first that fits"
@@ -37,9 +34,17 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.set_defaults(func=run)
 
 
+def add_capture(parser: argparse.ArgumentParser) -> None:
+    """Options for what `capture` answers."""
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--hex", metavar="HEX", help='captured bytes, such as "aa c0 d4 ..."')
+    given.add_argument("--text", metavar="TEXT", help="captured text, taken as it is (UTF-8, no escapes)")
+    given.add_argument("--file", metavar="PATH", type=Path, help="file with the captured bytes")
+
+
 def run(arguments: argparse.Namespace) -> int:
     try:
-        data = _captured(arguments)
+        data = capture(arguments)
         profile = load(arguments.id, searched(arguments.folder))
         if arguments.request is not None:
             profile = profile.answering(_hex("--request", arguments.request))
@@ -68,7 +73,7 @@ def _hex(option: str, text: str) -> bytes:
         raise ConfigurationError([f"{option}: {error}"]) from None
 
 
-def _captured(arguments: argparse.Namespace) -> bytes:
+def capture(arguments: argparse.Namespace) -> bytes:
     """Raises ConfigurationError for bytes that cannot be had."""
     if arguments.hex is not None:
         return _hex("--hex", arguments.hex)
