@@ -1,22 +1,23 @@
 """Sources and sinks as the configuration asks for them. What is not configured is not imported."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from collector import check_modbus
 from collector.backoff import Backoff
 from collector.clock import Clock
-from collector.config import model
+from collector.config import model, port
 from collector.config.credentials import tls_files
 from collector.config.load import Loaded
 from collector.config.secrets import locate, read_header_value, read_secret
 from collector.contracts import Sink, Source
 from collector.delivery import SinkDelivery
-from collector.devices import Devices, SourceDevices
+from collector.devices import BusDevices, Devices, SourceDevices
 from collector.intake import SourceIntake
 from collector.log import events
 from collector.mqtt import address, topics
@@ -83,11 +84,14 @@ def _intake(
             device = _topic_device(name, section)
             backoff = section.backoff
         case model.SerialSource():
-            from collector.sources.serial import SerialSource
-
             profile = _profile(section, loaded)
-            source = SerialSource(section.port, _line(section, profile), profile.framer)
+            source = _serial_source(section, profile)
             device = _fixed_device(section.device or name, identity=section.device_field is not None)
+            backoff = section.backoff
+        case model.ModbusSource():
+            profiles = [_load_profile(one.profile, loaded) for one in section.devices]
+            source = _modbus_source(name, section, profiles)
+            device = _fixed_device(name, identity=True)
             backoff = section.backoff
         case model.HostSource():
             from collector.sources import host
@@ -95,21 +99,73 @@ def _intake(
             source, interval = host.HostSource(section.interval), section.interval
             device = _fixed_device(section.device or name, identity=False)
             backoff = model.BackoffRange()
-    if profile is None:
+    if isinstance(section, model.ModbusSource):
+        parts = {
+            _slave_name(name, one): SourceDevices(devices, name, kind.id, kind.name, one.interval, kind.units_of)
+            for one, kind in zip(section.devices, profiles, strict=True)
+        }
+        seen: SourceDevices = BusDevices(devices, name, parts)
+    elif profile is None:
         seen = SourceDevices(devices, name, "", "host", interval, lambda reading: host.units(reading.fields))
     else:
         seen = SourceDevices(devices, name, profile.id, profile.name, 0.0, profile.units_of)
     return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock), seen)
 
 
+def _serial_source(section: model.SerialSource, profile: Profile) -> Source:
+    where, line = port.parse(section.port), _line(section, profile)
+    polling = profile.polling
+    interval = section.interval or (polling.interval if polling is not None else None)
+    if polling is None or interval is None:
+        from collector.sources.serial import SerialSource
+
+        return SerialSource(where, line, profile.framer)
+    from collector.sources.polled import PolledSource
+
+    return PolledSource(where, line, profile.framer, polling, interval)
+
+
+def _slave_name(source: str, device: model.ModbusDevice) -> str:
+    return device.name or f"{source}-{device.address}"
+
+
+def _modbus_source(name: str, section: model.ModbusSource, profiles: Sequence[Profile]) -> Source:
+    from collector.sources.bus import Bus, RtuBus, TcpBus
+    from collector.sources.line import open_line
+    from collector.sources.modbus import ModbusSource, Slave
+
+    devices: list[Slave] = []
+    for one, profile in zip(section.devices, profiles, strict=True):
+        assert profile.registers is not None
+        devices.append(Slave(_slave_name(name, one), one.address, profile.registers.map(one.fields), one.interval))
+    line = check_modbus.line_of(section, profiles)
+
+    async def open_bus() -> Bus:
+        bus: RtuBus | TcpBus
+        if section.url is not None:
+            where: port.Port = port.parse_tcp(section.url)
+            bus = TcpBus(str(where), section.timeout)
+        else:
+            where = port.parse(section.port or "")
+            bus = RtuBus(line.character, line.baudrate, section.timeout, section.turnaround)
+        bus.on(await open_line(where, line, bus.receive))
+        return bus
+
+    return ModbusSource(open_bus, devices, section.retries)
+
+
+def _load_profile(id: str, loaded: Loaded) -> Profile:
+    return library.load(id, [loaded.folder / "firmware_profiles", library.builtin_folder()])
+
+
 def _profile(section: model.MqttSource | model.SerialSource, loaded: Loaded) -> Profile:
-    profile = library.load(section.profile, [loaded.folder / "firmware_profiles", library.builtin_folder()])
+    profile = _load_profile(section.profile, loaded)
     return profile.with_options(Options(**{name: getattr(section, name) for name in Options.__struct_fields__}))
 
 
 def _line(section: model.SerialSource, profile: Profile) -> SerialSettings:
     """The profile's line settings with the source's own put over them."""
-    said = {key: getattr(section, key) for key in ("baudrate", "bytesize", "parity", "stopbits")}
+    said = {key: getattr(section, key) for key in ("baudrate", "bytesize", "parity", "stopbits", "dtr", "rts")}
     said = {key: value for key, value in said.items() if value is not None}
     if profile.serial is not None:
         return msgspec.structs.replace(profile.serial, **said)

@@ -4,13 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from collector import check_sinks
+from collector import check_modbus, check_sinks
 from collector.config import credentials
 from collector.config.credentials import LOCAL_NAMES
 from collector.config.decode import nearest
 from collector.config.findings import Findings, Key, quoted
 from collector.config.load import Loaded, conclude, read
-from collector.config.model import Configuration, FileSink, HostSource, HttpSink, MqttSink, MqttSource, SerialSource
+from collector.config.model import (
+    Configuration,
+    FileSink,
+    HttpSink,
+    ModbusSource,
+    MqttSink,
+    MqttSource,
+    SerialSource,
+)
 from collector.errors import ConfigurationError
 from collector.mqtt import address, topics
 from collector.profiles import library
@@ -107,22 +115,22 @@ def _credentials(connection: _Connection, folder: Path, findings: Findings) -> N
 def _profiles(configuration: Configuration, folders: list[Path], findings: Findings) -> None:
     known = library.available(folders)
     for name, source in configuration.sources.items():
-        if isinstance(source, HostSource):
-            continue
         key: Key = ("sources", name)
-        if source.profile not in known:
-            advice = nearest(source.profile, known, otherwise="available")
-            findings.mistake((*key, "profile"), f"no profile {quoted(source.profile)}; {advice}")
+        if isinstance(source, ModbusSource):
+            places = [(*key, "devices", place, "profile") for place in range(len(source.devices))]
+            profiles = [
+                _profile(device.profile, folders, known, place, findings)
+                for device, place in zip(source.devices, places, strict=True)
+            ]
+            check_modbus.source(source, profiles, key, findings)
             continue
-        try:
-            profile = library.load(source.profile, folders)
-        except ConfigurationError as error:
-            for mistake in error.mistakes:
-                findings.mistake((*key, "profile"), mistake)
+        if not isinstance(source, SerialSource | MqttSource):
             continue
-        if isinstance(source, SerialSource) and source.baudrate is None and profile.serial is None:
-            fault = f"missing, and profile {quoted(source.profile)} names none"
-            findings.mistake((*key, "baudrate"), f"{fault}; give the device's, such as 9600")
+        profile = _profile(source.profile, folders, known, (*key, "profile"), findings)
+        if profile is None:
+            continue
+        if isinstance(source, SerialSource):
+            _serial(source, profile, key, findings)
         _options(source, profile, key, findings)
         if (
             isinstance(profile.declaration.payload, CsvPayload)
@@ -133,6 +141,36 @@ def _profiles(configuration: Configuration, folders: list[Path], findings: Findi
             findings.warn((*key, "columns"), f"missing, so they are taken to be {said}; name the device's own")
         if isinstance(source, MqttSource):
             _readable(source, profile, (*key, "topics"), findings)
+
+
+def _profile(id: str, folders: list[Path], known: dict[str, Path], key: Key, findings: Findings) -> Profile | None:
+    if id not in known:
+        advice = nearest(id, known, otherwise="available")
+        findings.mistake(key, f"no profile {quoted(id)}; {advice}")
+        return None
+    try:
+        return library.load(id, folders)
+    except ConfigurationError as error:
+        for mistake in error.mistakes:
+            findings.mistake(key, mistake)
+        return None
+
+
+def _serial(source: SerialSource, profile: Profile, key: Key, findings: Findings) -> None:
+    if profile.registers is not None:
+        fault = f"{quoted(source.profile)} is one of a Modbus device, which must be asked"
+        findings.mistake((*key, "profile"), f'{fault}; give the source type = "modbus"')
+    elif source.baudrate is None and profile.serial is None:
+        fault = f"missing, and profile {quoted(source.profile)} names none"
+        findings.mistake((*key, "baudrate"), f"{fault}; give the device's, such as 9600")
+    if source.interval is None:
+        return
+    if profile.polling is None:
+        fault = f"profile {quoted(source.profile)} knows nothing to ask, for its device speaks by itself"
+        findings.mistake((*key, "interval"), f"{fault}; remove this")
+    elif source.interval <= profile.polling.shortest:
+        fault = f"is not more than {profile.polling.shortest:g} s, which waking and warming up take"
+        findings.mistake((*key, "interval"), f"{fault}; lengthen it")
 
 
 def _options(source: SerialSource | MqttSource, profile: Profile, at: Key, findings: Findings) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from collector.config import model
+from collector.config import model, port
 from collector.config.listen import ListenAddress
 from collector.config.load import Loaded
 from collector.config.secrets import locate
@@ -28,12 +28,15 @@ REMOVABLE = (Path("/mnt"), Path("/media"), Path("/run/media"))
 MODULES: dict[type, str] = {
     model.MqttSource: "collector.sources.mqtt",
     model.SerialSource: "collector.sources.serial",
+    model.ModbusSource: "collector.sources.modbus",
     model.HostSource: "collector.sources.host",
     model.MqttSink: "collector.sinks.mqtt",
     model.HttpSink: "collector.sinks.http",
     model.FileSink: "collector.sinks.file",
 }
 """What each kind of source and sink is imported from."""
+
+_POLLED, _TTY = "collector.sources.polled", "collector.sources.tty"
 
 _LATER = ("concurrent.futures.thread", "encodings.idna", "importlib.resources.readers")
 """What Python itself imports only when it needs it, and what has a shared library below it."""
@@ -55,6 +58,10 @@ def _load_modules(configuration: model.Configuration) -> None:
     sections = [*configuration.sources.values(), *configuration.sinks.values()]
     for name in {MODULES[type(section)] for section in sections}.union(_LATER):
         import_module(name)
+    for section in sections:
+        if isinstance(section, model.SerialSource | model.ModbusSource):
+            import_module("collector.sources.bus" if isinstance(section, model.ModbusSource) else _POLLED)
+            import_module("collector.sources.stream" if isinstance(_line(section), port.NetworkPort) else _TTY)
     if any(url.startswith("ws") for section in sections for url in _urls(section)):
         import_module("collector.mqtt.websocket_dial")
     if configuration.status.listen is not None:
@@ -68,9 +75,13 @@ def _reach(loaded: Loaded) -> Reach:
     reach.read.update(_configuration_files(loaded))
     for section in (*configuration.sources.values(), *configuration.sinks.values()):
         reach.connect.update(_ports(section))
-        if isinstance(section, model.SerialSource):
-            # The whole of /dev, so that a device that is plugged in later is there.
-            reach.devices.update({Path("/dev"), Path(section.port)})
+        if isinstance(section, model.SerialSource | model.ModbusSource):
+            line = _line(section)
+            if not isinstance(line, port.NetworkPort):
+                # The whole of /dev, so that a device that is plugged in later is there.
+                reach.devices.add(Path("/dev"))
+            if isinstance(line, str):
+                reach.devices.add(Path(line))
         elif isinstance(section, model.FileSink):
             reach.write.update(_there(section.path.parent))
     if configuration.sinks:
@@ -130,10 +141,20 @@ def _ports(section: model.Source | model.Sink) -> Iterator[int]:
     match section:
         case model.MqttSource() | model.MqttSink():
             yield from (address.parse(url).port for url in _urls(section))
+        case model.SerialSource() | model.ModbusSource():
+            line = _line(section)
+            if isinstance(line, port.NetworkPort):
+                yield line.port
         case model.HttpSink(proxy=str(proxy)):
             yield endpoint.parse_proxy(proxy).port
         case model.HttpSink():
             yield from (endpoint.parse(url).port for url in _urls(section))
+
+
+def _line(section: model.SerialSource | model.ModbusSource) -> port.Port:
+    if isinstance(section, model.ModbusSource) and section.url is not None:
+        return port.parse_tcp(section.url)
+    return port.parse(section.port or "")
 
 
 def _urls(section: model.Source | model.Sink) -> list[str]:

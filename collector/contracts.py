@@ -73,6 +73,12 @@ class Intake(Protocol):
     def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
         """Frames that will never be readings: counted, one line at most now and then, tokens acknowledged in turn."""
 
+    def trouble(self, device: str | None, what: str | None) -> None:
+        """How one device stands while the source itself is open: what is wrong with it, None when nothing is.
+
+        `device` is None where the source has but one.
+        """
+
     def asking(self) -> bool:
         """A question is about to follow all acknowledgements to the far end; False if its answer would tell nothing."""
 

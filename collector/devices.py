@@ -114,6 +114,18 @@ class SourceDevices:
         self._register.seen(msgspec.structs.replace(self._device, name=device, fields=fields))
 
 
+class BusDevices(SourceDevices):
+    """The part of a source whose devices are known beforehand, each of its own kind."""
+
+    def __init__(self, register: Devices, source: str, parts: dict[str, SourceDevices]) -> None:
+        """By the device's name."""
+        super().__init__(register, source, "", "", 0.0, lambda reading: {})
+        self._parts = parts
+
+    def seen(self, device: str, reading: Decoded) -> None:
+        self._parts[device].seen(device, reading)
+
+
 def _kind(value: Any) -> Kind | None:
     if value is None:
         return None

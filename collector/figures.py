@@ -42,6 +42,7 @@ def of_source(intake: SourceIntake, section: Source, spool: Spool | None) -> Sou
         invalid=dict(intake.invalid),
         ignored=intake.ignored,
         unacknowledged=intake.unacknowledged,
+        devices=dict(intake.troubles),
         latest=Latest(reading.device, rfc3339(reading.time_ns), reading.fields) if reading is not None else None,
         last_error=intake.last_error,
     )

@@ -62,6 +62,8 @@ class SourceIntake:
         """Messages that the profile knows to be no readings; acknowledged like any other."""
         self.unacknowledged = 0
         self.last_error: str | None = None
+        self.troubles: dict[str, str | None] = {}
+        """What is wrong with each device that the source asks or has complained of; None: nothing."""
         self.latest: Reading | None = None
         self._decode = decoder.decode if decoder is not None else None
         self._device = device
@@ -100,6 +102,7 @@ class SourceIntake:
         self._backoff.succeeded()
         if self._devices is not None:
             self._devices.connected(True)
+        self.troubles.clear()
         events.SOURCE_CONNECTED.log("source %s: connected", self.name, source=self.name)
 
     def frames(self, frames: list[Frame]) -> None:
@@ -176,6 +179,14 @@ class SourceIntake:
 
     def received(self, count: int, qos: int) -> None:
         self.messages[qos] += count
+
+    def trouble(self, device: str | None, what: str | None) -> None:
+        name = self._device(device, None)
+        before, self.troubles[name] = self.troubles.get(name), what
+        if what is not None and before is None:
+            events.DEVICE_SILENT.log("source %s: device %s: %s", self.name, name, what, source=self.name)
+        elif what is None and before is not None:
+            events.DEVICE_ANSWERS.log("source %s: device %s is back", self.name, name, source=self.name)
 
     def asking(self) -> bool:
         """Of an earlier connection the broker knows every acknowledgement once nothing is left to be repeated."""

@@ -230,7 +230,7 @@ def test_certificates_that_can_be_used(tmp_path: Path) -> None:
 
 def test_mistakes_of_form_do_not_hide_mistakes_of_meaning(tmp_path: Path) -> None:
     text = (
-        '[spool]\nhold = 5\n[sources.b]\ntype = "modbus"\n'
+        '[spool]\nhold = 5\n[sources.b]\ntype = "modbuss"\n'
         + source("a/+", "a/b", more="usrname = 'x'")
         + sink("http://h")
     )

@@ -128,6 +128,9 @@ def what_to_do(report: Report) -> Iterator[str]:
 def _about_source(name: str, source: SourceReport) -> Iterator[str]:
     if source.attempted and not source.connected:
         yield f"source {name} is {source.state}, tried again by itself: {source.last_error or 'no reason known'}"
+    for device, what in source.devices.items():
+        if what is not None:
+            yield f"source {name}, device {device}: {what}"
     refused = sum(count for reason, count in source.invalid.items() if reason != "retained")
     if refused > 10 and refused > source.readings / 10:
         yield (

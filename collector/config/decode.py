@@ -68,6 +68,8 @@ class _Decoder:
                 return self._custom(cls, value, key)
             case inspect.LiteralType(values=values):
                 return self._literal(values, value, key)
+            case inspect.BoolType():
+                return value if isinstance(value, bool) else self._wrong(key, "true or false", value)
             case inspect.IntType():
                 return self._int(node, value, key)
             case inspect.StrType():

@@ -35,6 +35,8 @@ Wait = Annotated[Duration, _between(Duration.parse("0s"), Duration.parse("1h"))]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 MqttVersion = Literal["auto", "5", "3.1.1"]
 """auto: 5, and 3.1.1 where the broker refuses that."""
+Timeout = Annotated[Duration, _between(Duration.parse("10ms"), Duration.parse("1m"))]
+Retries = Annotated[int, Meta(ge=0, le=10)]
 Baudrate = Annotated[int, Meta(ge=50, le=4_000_000)]
 
 
@@ -84,11 +86,9 @@ class Tls(Section, frozen=True, kw_only=True):
     """The key of cert_file."""
 
 
-class SerialSource(Section, frozen=True, kw_only=True, tag="serial"):
-    port: Text
-    """The line's device; a name below /dev/serial/by-id stays the same over replugging."""
-    profile: Text
-    """What the bytes mean; `edge-collector profiles list` names all."""
+class SerialLine(Section, frozen=True, kw_only=True):
+    """How a line is set."""
+
     baudrate: Baudrate | None = None
     """By default what the profile says."""
     bytesize: Literal[5, 6, 7, 8] | None = None
@@ -97,6 +97,19 @@ class SerialSource(Section, frozen=True, kw_only=True, tag="serial"):
     """Parity bit."""
     stopbits: Literal[1, 2] | None = None
     """Stop bits."""
+    dtr: bool | None = None
+    """false keeps the line DTR low when the port is opened, so that no Arduino is reset; by default it goes high."""
+    rts: bool | None = None
+    """The same for RTS."""
+
+
+class SerialSource(SerialLine, frozen=True, kw_only=True, tag="serial"):
+    port: Text
+    """A device below /dev (by-id names stay over replugging), usb:VID:PID[:SERIAL], socket:// or rfc2217://HOST:PORT."""
+    profile: Text
+    """What the bytes mean; `edge-collector profiles list` names all."""
+    interval: Pause | None = None
+    """How often to ask a device that its profile knows how to ask; by default what the profile says."""
     device: Text | None = None
     """What the device is called in its readings; of MQTT sources `{1}` is the level the first wildcard matched."""
     time_field: Text | None = None
@@ -113,6 +126,36 @@ class SerialSource(Section, frozen=True, kw_only=True, tag="serial"):
     """`tab` and `space` by their names."""
     backoff: BackoffRange = BackoffRange()
     """How long to wait before another attempt."""
+
+
+class ModbusDevice(Section, frozen=True, kw_only=True):
+    """One slave on the line, or behind the gateway."""
+
+    address: Annotated[int, Meta(ge=0, le=255)]
+    """1 to 247; over TCP the unit."""
+    profile: Text
+    name: Text | None = None
+    """What it is called in its readings; by default SOURCE-ADDRESS."""
+    interval: Pause = Duration(10.0)
+    """How often it is asked."""
+    fields: Annotated[list[Text], Meta(min_length=1)] | None = None
+    """What to ask for; by default what the profile says."""
+
+
+class ModbusSource(SerialLine, frozen=True, kw_only=True, tag="modbus"):
+    port: Text | None = None
+    """The line, as for serial sources; or url."""
+    url: Text | None = None
+    """Modbus TCP: tcp://HOST, or tcp://HOST:PORT."""
+    devices: Annotated[list[ModbusDevice], Meta(min_length=1)]
+    """A table each: address, profile, name, interval ("10s" by default), fields (what to ask for)."""
+    timeout: Timeout = Duration(0.5)
+    """How long an answer may take, beside its way over the line."""
+    retries: Retries = 2
+    """How often the same is asked once more before a device counts as silent; then it is asked once in a while."""
+    turnaround: Wait = Duration(0.0)
+    """Silence between an answer and the next request; 3.5 characters at least."""
+    backoff: BackoffRange = BackoffRange()
 
 
 class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
@@ -229,7 +272,7 @@ class SandboxSection(Section, frozen=True, kw_only=True):
     """enforce: what is not needed fails; log: it is only logged; off: nothing is forbidden."""
 
 
-Source = SerialSource | MqttSource | HostSource
+Source = SerialSource | ModbusSource | MqttSource | HostSource
 Sink = MqttSink | HttpSink | FileSink
 
 
@@ -258,7 +301,7 @@ NOT_BUILT_KEYS = (
 )
 
 NOT_BUILT_TYPES: dict[str, tuple[str, ...]] = {
-    "sources": ("modbus",),
+    "sources": (),
     "sinks": ("influxdb", "nats"),
 }
 """By table. A type is an error, not a warning: a source that stays silent would look like a working one."""

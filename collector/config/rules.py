@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from collector.config import port
 from collector.config.findings import Findings, Key, matches, quoted
 from collector.config.listen import ListenAddress
 from collector.config.model import (
@@ -14,6 +15,8 @@ from collector.config.model import (
     FileSink,
     HostSource,
     HttpSink,
+    ModbusDevice,
+    ModbusSource,
     MqttSink,
     MqttSource,
     SerialSource,
@@ -30,7 +33,6 @@ _OWN_HEADERS = {
     *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect"),
     *("host", "idempotency-key", "transfer-encoding"),
 }
-_SERIAL_LATER = ("usb:", "socket://", "rfc2217://")
 
 
 def judge(configuration: Configuration, tables: dict[str, Any], findings: Findings) -> None:
@@ -94,10 +96,13 @@ def _spool(spool: SpoolSection, findings: Findings) -> None:
 def _source(source: Source, key: Key, findings: Findings) -> None:
     if not isinstance(source, HostSource):
         _backoff(source.backoff, key, findings)
-        if source.time_field is None and source.time_unit != "s":
-            findings.mistake((*key, "time_unit"), "means nothing without time_field; add that or remove this")
+    if isinstance(source, ModbusSource):
+        _modbus(source, key, findings)
+        return
+    if isinstance(source, SerialSource | MqttSource) and source.time_field is None and source.time_unit != "s":
+        findings.mistake((*key, "time_unit"), "means nothing without time_field; add that or remove this")
     if isinstance(source, SerialSource):
-        _serial_port(source.port, (*key, "port"), findings)
+        _place(source.port, port.parse, (*key, "port"), findings)
     if source.device is not None:
         topics = source.topics if isinstance(source, MqttSource) else []
         _device(source.device, topics, (*key, "device"), findings)
@@ -109,18 +114,44 @@ def _backoff(backoff: BackoffRange, key: Key, findings: Findings) -> None:
         findings.mistake((*key, "backoff"), f"{fault}; exchange them")
 
 
-def _serial_port(port: str, key: Key, findings: Findings) -> None:
-    if port.startswith(_SERIAL_LATER):
-        kind = next(prefix for prefix in _SERIAL_LATER if port.startswith(prefix))
-        findings.mistake(key, f"{kind} ports are not built yet; give a device such as /dev/ttyUSB0")
-    elif not port.startswith("/"):
-        findings.mistake(key, f"{quoted(port)} is not a device; give its path, such as /dev/ttyUSB0")
+def _place(text: str, parse: Callable[[str], port.Port], key: Key, findings: Findings) -> None:
+    try:
+        parse(text)
+    except ValueError as error:
+        findings.mistake(key, str(error))
+
+
+def _modbus(source: ModbusSource, key: Key, findings: Findings) -> None:
+    if source.port is None and source.url is None:
+        findings.mistake((*key, "port"), "missing; give the line, such as /dev/ttyUSB0, or url for Modbus TCP")
+    elif source.port is not None and source.url is not None:
+        findings.mistake((*key, "url"), "stands beside port; keep one of the two")
+    elif source.port is not None:
+        _place(source.port, port.parse, (*key, "port"), findings)
+    elif source.url is not None:
+        _place(source.url, port.parse_tcp, (*key, "url"), findings)
+        for name in ("baudrate", "bytesize", "parity", "stopbits", "dtr", "rts"):
+            if getattr(source, name) is not None:
+                findings.mistake((*key, name), "means nothing over TCP; remove it")
+    _unlike(source.devices, "address", lambda one: one.address, key, findings)
+    _unlike(source.devices, "name", lambda one: one.name, key, findings)
+
+
+def _unlike(
+    devices: Sequence[ModbusDevice], name: str, of: Callable[[ModbusDevice], object], key: Key, findings: Findings
+) -> None:
+    taken: dict[object, int] = {}
+    for place, device in enumerate(devices):
+        value = of(device)
+        if value is not None and (first := taken.setdefault(value, place)) != place:
+            fault = f"{value!r} is that of device {first + 1} already".replace("'", '"')
+            findings.mistake((*key, "devices", place, name), f"{fault}; every device needs its own")
 
 
 def _ports(configuration: Configuration, findings: Findings) -> None:
     taken: dict[str, str] = {}
     for name, source in configuration.sources.items():
-        if isinstance(source, SerialSource):
+        if isinstance(source, SerialSource | ModbusSource) and source.port is not None:
             first = taken.setdefault(source.port, name)
             if first != name:
                 fault = f"{quoted(source.port)} is read by source {quoted(first)} already"

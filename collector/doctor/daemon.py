@@ -26,6 +26,10 @@ def states(report: Report) -> Iterator[Finding]:
         if source.attempted and not source.connected:
             advice = "it is tried again by itself: mend the device, the network or the broker"
             yield Subject("source", f"source {name}").fail(_said(source.state, source.last_error), advice)
+        for device, what in source.devices.items():
+            if what is not None:
+                advice = "look at its power, wiring and address, and at the line's baud rate"
+                yield Subject("device", f"source {name}, {device}").fail(what, advice)
     for name, sink in report.sinks.items():
         if sink.state == "held":
             advice = "correct its credentials or permissions; every reading is kept meanwhile"

@@ -8,8 +8,9 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from collector.clock import SystemClock
+from collector.config import port
 from collector.config.load import Loaded
-from collector.config.model import FileSink, HttpSink, MqttSink, MqttSource, SerialSource, Tls
+from collector.config.model import FileSink, HttpSink, ModbusSource, MqttSink, MqttSource, SerialSource, Tls
 from collector.doctor import (
     broker,
     broker_queue,
@@ -18,6 +19,7 @@ from collector.doctor import (
     daemon,
     database,
     disk,
+    remote_line,
     sandbox,
     serial_console,
     serial_port,
@@ -76,10 +78,9 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
     yield _blocking("sandbox", "kernel", lambda subject: sandbox.examine(subject, mode, report))
     for name, source in configuration.sources.items():
         where = f"source {name}"
-        if isinstance(source, SerialSource):
+        if isinstance(source, SerialSource | ModbusSource):
             open_already = report is not None and name in report.sources and report.sources[name].connected
-            yield _blocking("serial port", where, partial(serial_port.examine, port=source.port, in_use=open_already))
-            yield _blocking("serial console", where, partial(serial_console.examine, port=source.port))
+            yield from _line(where, source, open_already)
         elif isinstance(source, MqttSource):
             yield _Examination(
                 Subject("broker", where), partial(broker.examine, name=name, section=source, loaded=loaded)
@@ -104,6 +105,18 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
         elif isinstance(sink, FileSink):
             yield _blocking("file", where, partial(disk.file_sink, path=sink.path))
         yield from _own_certificate(where, sink, loaded)
+
+
+def _line(where: str, source: SerialSource | ModbusSource, in_use: bool) -> Iterator[_Examination]:
+    url = source.url if isinstance(source, ModbusSource) else None
+    place = port.parse_tcp(url) if url is not None else port.parse(source.port or "")
+    if isinstance(place, port.NetworkPort):
+        yield _blocking("line", where, partial(remote_line.examine, place=place, in_use=in_use))
+    elif isinstance(place, port.UsbPort):
+        yield _blocking("serial port", where, partial(serial_port.examine_usb, wanted=place, in_use=in_use))
+    else:
+        yield _blocking("serial port", where, partial(serial_port.examine, port=place, in_use=in_use))
+        yield _blocking("serial console", where, partial(serial_console.examine, port=place))
 
 
 def _own_certificate(where: str, section: object, loaded: Loaded) -> Iterator[_Examination]:

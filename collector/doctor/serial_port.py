@@ -9,7 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from collector.config.port import UsbPort
 from collector.doctor.finding import Finding, Subject
+from collector.errors import SourceError
+from collector.sources import usb
 
 SERVICE_USER = "edge-collector"
 
@@ -32,6 +35,16 @@ def examine(subject: Subject, port: str, in_use: bool) -> Iterator[Finding]:
         yield there.ok("open in the running collector")
         return
     yield _open(there, path)
+
+
+def examine_usb(subject: Subject, wanted: UsbPort, in_use: bool) -> Iterator[Finding]:
+    try:
+        port = usb.find(wanted)
+    except SourceError as error:
+        problem, _, advice = str(error).removeprefix(f"{wanted}: ").partition("; ")
+        yield Subject(subject.subject, f"{subject.where}: {wanted}").fail(problem, advice)
+        return
+    yield from examine(subject, port, in_use)
 
 
 def _group(subject: Subject, found: os.stat_result) -> Iterator[Finding]:

@@ -98,6 +98,20 @@ SOURCE_LOST = Event(
     "2e539e69bcf44b1aacabaf2d2b32fcf7",
     "a source cannot be opened or was lost; tried again by itself",
 )
+DEVICE_SILENT = Event(
+    "device.silent",
+    logging.WARNING,
+    "de292c2a13a84a17a23af9dac3c10e9c",
+    "one device does not answer, or sends nothing that its profile knows; the others go on",
+    burst=300,
+)
+DEVICE_ANSWERS = Event(
+    "device.answers",
+    logging.INFO,
+    "f8f684e260b941a6aa12057c14159971",
+    "a device that was silent gives readings again",
+    burst=300,
+)
 FRAME_REFUSED = Event(
     "frame.refused",
     logging.WARNING,

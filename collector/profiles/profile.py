@@ -17,6 +17,7 @@ from collector.profiles.modbus import adu
 from collector.profiles.options import Options
 from collector.profiles.payload import Payload, RegistersPayload, TextPayload
 from collector.profiles.payload.open import OpenPayload
+from collector.profiles.polling import Polling
 from collector.profiles.table import Table
 from collector.profiles.topics import Place, TopicRule
 from collector.reading import Decoded
@@ -31,6 +32,14 @@ class SerialSettings(Table, frozen=True, kw_only=True):
     bytesize: Literal[5, 6, 7, 8] = 8
     parity: Literal["none", "even", "odd"] = "none"
     stopbits: Literal[1, 2] = 1
+    dtr: bool | None = None
+    """The line DTR; None: as opening a port leaves it, which is on. An Arduino is reset when it goes on."""
+    rts: bool | None = None
+
+    @property
+    def character(self) -> float:
+        """Seconds that one takes on the line: start bit, data, parity, stop bits."""
+        return (1 + self.bytesize + (self.parity != "none") + self.stopbits) / self.baudrate
 
 
 class Declaration(Table, frozen=True, kw_only=True):
@@ -44,6 +53,8 @@ class Declaration(Table, frozen=True, kw_only=True):
     """Where the format is described: data sheet, manual, protocol document."""
     serial: SerialSettings | None = None
     checksum: Checksum | None = None
+    polling: Polling | None = None
+    """For devices that must be asked."""
     topics: list[TopicRule] = []
     """Rules for the topics of MQTT messages; without any, a topic says nothing."""
 
@@ -64,6 +75,8 @@ class Declaration(Table, frozen=True, kw_only=True):
             yield "payload.type: registers and framing.type modbus belong together; set both or neither"
         elif isinstance(self.framing, ModbusFraming) and self.checksum is not None:
             yield "checksum: Modbus has its own; remove the table"
+        if self.polling is not None and isinstance(self.framing, MessageFraming | ModbusFraming):
+            yield "polling: only for devices on a serial line that are not Modbus; remove the table"
         if self.topics and not isinstance(self.framing, MessageFraming):
             yield "topics: only messages have one; set framing.type to message"
         for i, rule in enumerate(self.topics):
@@ -80,6 +93,7 @@ class Profile:
         self.name = declaration.name
         self.citation = declaration.citation
         self.serial = declaration.serial
+        self.polling = declaration.polling
         self._refusal = declaration.framing.refusal
         self._verify = declaration.checksum.verifier() if declaration.checksum else None
         self._read = declaration.payload.reader()

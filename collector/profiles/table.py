@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from collector.config.units import Duration
+
 T = TypeVar("T")
 _FAILED: Any = object()
 
@@ -123,6 +125,6 @@ def _key(where: str, name: str) -> str:
 
 
 def _parse(wanted: type, raw: Any) -> Any:
-    if wanted is Hex and isinstance(raw, str):
-        return Hex.parse(raw)
+    if wanted in (Hex, Duration) and isinstance(raw, str):
+        return wanted.parse(raw)
     raise ValueError(f"must be text, not {raw!r}")

@@ -90,6 +90,12 @@ def _source_families(sources: dict[str, SourceReport]) -> Iterator[Metric]:
         ["source"],
         (((name,), source.connected) for name, source in sources.items()),
     )
+    yield _gauges(
+        "device_answering",
+        "1 when a device that is asked has answered.",
+        ["source", "device"],
+        (((n, device), not what) for n, source in sources.items() for device, what in source.devices.items()),
+    )
 
 
 def _sink_families(sinks: dict[str, SinkReport]) -> Iterator[Metric]:

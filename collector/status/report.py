@@ -48,6 +48,8 @@ class SourceReport(msgspec.Struct):
     ignored: int = 0
     """Messages of this run that the profile knows to be no readings."""
     unacknowledged: int = 0
+    devices: dict[str, str | None] = {}
+    """Devices that are asked, or do not speak as they should: what is wrong with each, null when nothing is."""
     latest: Latest | None = None
     last_error: str | None = None
 

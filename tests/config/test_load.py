@@ -116,8 +116,8 @@ def test_one_url_in_a_list_and_a_token_are_no_warning(tmp_path: Path) -> None:
     ("text", "line"),
     [
         (
-            "[sources.m]\ntype = 'modbus'",
-            'sources.m.type: type "modbus" is not built yet; available: host, mqtt, serial',
+            "[sinks.m]\ntype = 'nats'",
+            'sinks.m.type: type "nats" is not built yet; available: file, http, mqtt',
         ),
         (
             "[sinks.s]\ntype = 'influxdb'",
@@ -134,7 +134,7 @@ def test_one_url_in_a_list_and_a_token_are_no_warning(tmp_path: Path) -> None:
             "sinks.s.keep: 0 is out of range; give 1 to 1000",
         ),
         ("[sources.m]\ntype = 'seriall'", 'sources.m.type: unknown type "seriall"; did you mean "serial"?'),
-        ("[sources.m]", 'sources.m.type: missing; give one of "host", "mqtt", "serial"'),
+        ("[sources.m]", 'sources.m.type: missing; give one of "host", "modbus", "mqtt", "serial"'),
         ("[sources.m]\ntype = 3", "sources.m.type: expected a string, found an integer; give a string"),
         ("[sources]\nm = 3", "sources.m: expected a table, found an integer; give a table"),
         ("sources = 3", "sources: expected a table, found an integer; give a table"),

@@ -42,16 +42,52 @@ def test_an_id_that_cannot_be_used_is_refused(tmp_path: Path, id: str, said: str
     assert said in mistake
 
 
-@pytest.mark.parametrize("port", ["usb:1a86:7523", "socket://h:1", "rfc2217://h:1"])
-def test_ports_that_are_no_devices_are_not_built_yet(tmp_path: Path, port: str) -> None:
+@pytest.mark.parametrize("port", ["/dev/ttyUSB0", "usb:1a86:7523", "usb:1A86:7523:A50285BI", "rfc2217://[::1]:1"])
+def test_ports(tmp_path: Path, port: str) -> None:
+    assert loaded(tmp_path, SERIAL.format("air", port)).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("COM3", '"COM3" is not a device; give its path'),
+        ("usb:1a86", '"usb:1a86" names no USB adapter; write usb:VID:PID'),
+        ("socket://h", '"socket://h" is no address; write socket://HOST:PORT or rfc2217://HOST:PORT'),
+        ("socket://h:99999", "is no address"),
+        ("tcp://h:502", "is no address"),
+        ("rfc2217://h:1/path", "is no address"),
+    ],
+)
+def test_ports_that_are_none(tmp_path: Path, port: str, said: str) -> None:
     (mistake,) = mistakes(tmp_path, SERIAL.format("air", port))
-    assert mistake.startswith("collector.toml: sources.air.port: ")
-    assert "ports are not built yet" in mistake
+    assert mistake.startswith("collector.toml: sources.air.port: ") and said in mistake
 
 
-def test_a_port_is_a_path(tmp_path: Path) -> None:
-    (mistake,) = mistakes(tmp_path, SERIAL.format("air", "COM3"))
-    assert '"COM3" is not a device' in mistake
+MODBUS = '[sources.m]\ntype = "modbus"\n{0}\ndevices = [{1}]\n'
+METER = '{ address = 1, profile = "eastron-sdm120" }'
+
+
+@pytest.mark.parametrize(
+    ("place", "devices", "said"),
+    [
+        ("", METER, "sources.m.port: missing; give the line"),
+        ('port = "/dev/x"\nurl = "tcp://h"', METER, "sources.m.url: stands beside port; keep one of the two"),
+        ('url = "mqtt://h"', METER, 'sources.m.url: "mqtt://h" is no address; write tcp://HOST:PORT'),
+        ('url = "tcp://h"\nparity = "even"', METER, "sources.m.parity: means nothing over TCP; remove it"),
+        ('port = "/dev/x"', "", "sources.m.devices: is empty; give at least one"),
+        ('port = "/dev/x"', f"{METER}, {METER}", "sources.m.devices[1].address: 1 is that of device 1 already"),
+        ('port = "/dev/x"\ndtr = 0', METER, "sources.m.dtr: expected true or false, found an integer"),
+        (
+            'port = "/dev/x"',
+            '{ address = 1, profile = "x", name = "a" }, { address = 2, profile = "x", name = "a" }',
+            'sources.m.devices[1].name: "a" is that of device 1 already; every device needs its own',
+        ),
+        ('port = "/dev/x"', '{ address = 256, profile = "x" }', "sources.m.devices[0].address: 256 is out of range"),
+    ],
+)
+def test_modbus_sources(tmp_path: Path, place: str, devices: str, said: str) -> None:
+    (mistake,) = mistakes(tmp_path, MODBUS.format(place, devices))
+    assert mistake.startswith(f"collector.toml: {said}")
 
 
 def test_two_sources_cannot_read_one_port(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ class RecordingIntake:
         self.taken: list[Decoded] = []
         self.refusals: Counter[str] = Counter()
         self.details: list[str] = []
+        self.troubles: list[tuple[str | None, str | None]] = []
 
     def connected(self, session_present: bool = True) -> None:
         self.connections += 1
@@ -27,6 +28,9 @@ class RecordingIntake:
     def refused(self, reason: str, count: int, detail: str, tokens: Sequence[int] = ()) -> None:
         self.refusals[reason] += count
         self.details.append(detail)
+
+    def trouble(self, device: str | None, what: str | None) -> None:
+        self.troubles.append((device, what))
 
     def asking(self) -> bool:
         return False

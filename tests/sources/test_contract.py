@@ -16,14 +16,19 @@ from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.connector import Connector, Version
 from collector.mqtt.packets import VERSION_3_1_1, VERSION_5, Message
 from collector.profiles.framing.delimiter import DelimiterFraming
+from collector.profiles.payload.registers import RegisterField, RegistersPayload
 from collector.profiles.profile import SerialSettings
 from collector.reading import Decoded, Frame
+from collector.sources.bus import RtuBus
 from collector.sources.host import HostSource
+from collector.sources.line import open_line
+from collector.sources.modbus import ModbusSource, Slave
 from collector.sources.mqtt import MqttSource
 from collector.sources.serial import SerialSource
 from tests.brokers import Mosquitto, mosquitto_binary
 from tests.mqtt.websocket_gateway import websocket_gateway
 from tests.sources.intake import until
+from tests.sources.modbus_slaves import Cable, floats, rtu_slaves
 
 
 class Recording(Intake):
@@ -98,6 +103,26 @@ class SerialDevice(Device):
             os.close(self._master)
 
 
+class ModbusBus(Device):
+    sends = False
+
+    def __init__(self, cable: Cable) -> None:
+        self._cable = cable
+        self.place = cable.port
+        registers = RegistersPayload(fields=[RegisterField(name="voltage", register=0, type="float32")]).map()
+        settings = SerialSettings(baudrate=9600)
+
+        async def open_bus() -> RtuBus:
+            bus = RtuBus(settings.character, settings.baudrate, 1.0, 0.0)
+            bus.on(await open_line(self.place, settings, bus.receive))
+            return bus
+
+        self.source = ModbusSource(open_bus, [Slave("meter", 1, registers, 0.02)], 2)
+
+    async def lose(self) -> None:
+        self._cable.close()
+
+
 class HostDevice(Device):
     can_be_lost = False
     sends = False
@@ -130,6 +155,9 @@ async def device(kind: str, directory: Path) -> AsyncIterator[Device]:
             yield line
         finally:
             line.close()
+    elif kind == "modbus":
+        async with rtu_slaves({1: floats([230.5])}) as cable:
+            yield ModbusBus(cable)
     elif kind == "host":
         yield HostDevice()
     elif mosquitto_binary() is None:
@@ -152,7 +180,7 @@ async def device(kind: str, directory: Path) -> AsyncIterator[Device]:
                 yield MqttDevice(broker, replace(options, port=port, path="/mqtt"))
 
 
-@pytest.fixture(params=["serial", "host", "mqtt 5", "mqtt 3.1.1", "mqtt ws"])
+@pytest.fixture(params=["serial", "modbus", "host", "mqtt 5", "mqtt 3.1.1", "mqtt ws"])
 async def far(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Device]:
     async with device(request.param, tmp_path) as found:
         yield found

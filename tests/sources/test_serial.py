@@ -20,7 +20,8 @@ from collector.profiles.framing.fixed import FixedFraming
 from collector.profiles.framing.framer import Framer
 from collector.profiles.profile import SerialSettings
 from collector.profiles.table import Hex
-from collector.sources.serial import SerialSource, open_port
+from collector.sources.serial import SerialSource
+from collector.sources.tty import open_port
 from tests.sources.intake import RecordingIntake, until
 
 SETTINGS = SerialSettings(baudrate=9600)
@@ -297,7 +298,7 @@ def test_an_error_of_the_intake_ends_the_source(run: Run, line: Line) -> None:
 
 
 def test_a_missing_port_names_those_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.sources.serial._ports", lambda: ["/dev/ttyUSB7"])
+    monkeypatch.setattr("collector.sources.tty._ports", lambda: ["/dev/ttyUSB7"])
     with pytest.raises(SourceError, match=r"/dev/ttyUSB99: no such port.*Ports here: /dev/ttyUSB7"):
         open_port("/dev/ttyUSB99", SETTINGS)
 

@@ -24,6 +24,7 @@ TYPES = {
     "spool_limit_bytes": "gauge",
     "spool_oldest_age_seconds": "gauge",
     "source_connected": "gauge",
+    "device_answering": "gauge",
     "sink_connected": "gauge",
     "sink_backoff_seconds": "gauge",
     "clock_synchronised": "gauge",

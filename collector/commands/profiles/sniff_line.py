@@ -14,7 +14,7 @@ from collector.commands.profiles.folders import DONE
 from collector.commands.profiles.output import Output
 from collector.errors import ConfigurationError, SourceError
 from collector.profiles import Profile, SerialSettings
-from collector.sources.serial import open_port
+from collector.sources.tty import open_port
 
 DEFAULT_BAUDRATE = 9600
 

@@ -12,6 +12,8 @@ MOST_REGISTERS = 125
 REFUSED = 0x80
 """Added to the function code of a reply that says no."""
 ILLEGAL_ADDRESS = 2
+NOT_NOW = frozenset({5, 6, 10, 11})
+"""Exceptions by which the device, or the gateway ahead of it, says that the answer is not to be had at present."""
 
 _EXCEPTIONS = {
     1: "illegal function",

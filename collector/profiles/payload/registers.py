@@ -97,7 +97,7 @@ class RegistersPayload(Table, frozen=True, kw_only=True, tag="registers"):
     def reader(self, request: Request | None = None) -> Callable[[bytes], list[Decoded]]:
         """Reads whole frames. Without a request it is the profile's first one with a reply of that length."""
         everything = self.map([field.name for field in self.fields])
-        requests = self._requests()
+        requests = self.requests()
 
         def read(frame: bytes) -> list[Decoded]:
             reply = adu.opened(frame).pdu
@@ -112,8 +112,8 @@ class RegistersPayload(Table, frozen=True, kw_only=True, tag="registers"):
 
         return read
 
-    def _requests(self) -> list[Request]:
-        """Those that are sent and one for each field, in the order in which their fields are declared."""
+    def requests(self) -> list[Request]:
+        """Those that are sent and one for each field, in the order in which the fields are declared."""
         polled = self.map().requests
         ordered: dict[Request, None] = {}
         for field in self.fields:
