@@ -24,13 +24,15 @@ class Decoded(msgspec.Struct, gc=False, frozen=True):
     """What a profile read out of one frame, before the collector stamps it.
 
     `device` is the identity the frame or topic itself carries, None where it carries none;
-    `time_ns` the payload's own time, only where the profile is told to trust it.
+    `time_ns` the payload's own time, only where the profile is told to trust it; `units` those that stand in
+    the frame itself.
     """
 
     device: str | None
     fields: dict[str, Any]
     time_ns: int | None = None
     suspect: list[str] | None = None
+    units: dict[str, str] | None = None
 
 
 class Reading(msgspec.Struct, omit_defaults=True, gc=False):

@@ -58,7 +58,7 @@ class Case(Table, frozen=True, kw_only=True):
 
     def differences(self, profile: Profile, reads: Iterable[bytes] | None = None) -> list[str]:
         """What came out otherwise than expected, one a line; `reads` splits the same bytes differently."""
-        profile = profile.with_options(self.options)
+        profile = profile.fresh().with_options(self.options)
         if self.request is not None:
             profile = profile.answering(self.request)
         result = decode(profile, self.reads() if reads is None else reads, self.topic)

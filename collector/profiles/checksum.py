@@ -1,9 +1,9 @@
 """Checksums of serial frames: what is computed, over which bytes, and how it stands in the frame."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from collector.profiles.table import Table
+from collector.profiles.table import Hex, Table
 
 Algorithm = Callable[[bytes], int]
 
@@ -68,6 +68,10 @@ class Checksum(Table, frozen=True, kw_only=True):
     byte_order: Literal["big", "little"] | None = None
     encoding: Literal["raw", "hex"] = "raw"
     """hex: two ASCII digits a byte, in either case."""
+    after: Hex = Hex()
+    """Positions count from behind the first of these bytes; a frame without them is refused."""
+    absent: str = ""
+    """A frame that ends with this text carries no checksum, and is taken without."""
 
     @property
     def width(self) -> int:
@@ -105,4 +109,23 @@ class Checksum(Table, frozen=True, kw_only=True):
         def text(frame: bytes) -> bool:
             return algorithm(frame[span]).to_bytes(size, order).hex().encode() == frame[place].lower()
 
-        return text if self.encoding == "hex" else raw
+        verify = text if self.encoding == "hex" else raw
+        if not self.after and not self.absent:
+            return verify
+        after, absent = bytes(self.after), self.absent.encode()
+
+        def sometimes(frame: bytes) -> bool:
+            if absent and frame.endswith(absent):
+                return True
+            begin = frame.find(after)
+            return begin >= 0 and verify(frame[begin + len(after) :])
+
+        return sometimes
+
+
+def any_of(checksums: Sequence[Checksum]) -> Callable[[bytes], bool] | None:
+    """Whether a frame carries one of them; None where there are none."""
+    verifiers = [checksum.verifier() for checksum in checksums]
+    if len(verifiers) < 2:
+        return verifiers[0] if verifiers else None
+    return lambda frame: any(verify(frame) for verify in verifiers)

@@ -9,7 +9,7 @@ import msgspec
 
 from collector.errors import ConfigurationError, FrameError
 from collector.profiles import topics
-from collector.profiles.checksum import Checksum
+from collector.profiles.checksum import Checksum, any_of
 from collector.profiles.framing import Framer, Framing
 from collector.profiles.framing.message import MessageFraming
 from collector.profiles.framing.modbus import ModbusFraming
@@ -52,7 +52,8 @@ class Declaration(Table, frozen=True, kw_only=True):
     citation: str = ""
     """Where the format is described: data sheet, manual, protocol document."""
     serial: SerialSettings | None = None
-    checksum: Checksum | None = None
+    checksum: Checksum | list[Checksum] | None = None
+    """Several: a frame carries one of them."""
     polling: Polling | None = None
     """For devices that must be asked."""
     topics: list[TopicRule] = []
@@ -65,15 +66,21 @@ class Declaration(Table, frozen=True, kw_only=True):
         if self.id and not ID.fullmatch(self.id):
             yield "id", f"{self.id!r} must be lower-case letters, digits, '-' and '.'"
 
+    @property
+    def checksums(self) -> list[Checksum]:
+        if isinstance(self.checksum, Checksum):
+            return [self.checksum]
+        return self.checksum or []
+
     def misfits(self) -> Iterable[str]:
         """Where the parts do not fit each other."""
         for length in self.framing.frame_lengths:
             yield from self.payload.misfits(length)
-            if self.checksum is not None:
-                yield from self.checksum.misfits(length)
+            for checksum in self.checksums:
+                yield from checksum.misfits(length)
         if isinstance(self.framing, ModbusFraming) != isinstance(self.payload, RegistersPayload):
             yield "payload.type: registers and framing.type modbus belong together; set both or neither"
-        elif isinstance(self.framing, ModbusFraming) and self.checksum is not None:
+        elif isinstance(self.framing, ModbusFraming) and self.checksums:
             yield "checksum: Modbus has its own; remove the table"
         if self.polling is not None and isinstance(self.framing, MessageFraming | ModbusFraming):
             yield "polling: only for devices on a serial line that are not Modbus; remove the table"
@@ -85,7 +92,7 @@ class Declaration(Table, frozen=True, kw_only=True):
 
 
 class Profile:
-    """Compiled and immutable: one serves any number of sources."""
+    """Compiled. One serves one source, for some remember what a device said before."""
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
@@ -95,14 +102,18 @@ class Profile:
         self.serial = declaration.serial
         self.polling = declaration.polling
         self._refusal = declaration.framing.refusal
-        self._verify = declaration.checksum.verifier() if declaration.checksum else None
-        self._read = declaration.payload.reader()
+        self._verify = any_of(declaration.checksums)
+        self._read = declaration.framing.inside(declaration.payload.reader())
         self._place = topics.reader(declaration.topics) if declaration.topics else None
 
     @property
     def cuts_a_stream(self) -> bool:
         """Whether frames are found in a stream of bytes; if not, they come one by one (MQTT)."""
         return not isinstance(self.declaration.framing, MessageFraming)
+
+    def fresh(self) -> "Profile":
+        """The same without a memory of what it has read (see `Notifications`)."""
+        return Profile(self.declaration)
 
     def framer(self) -> Framer:
         """A new framer, for one stream of bytes."""
@@ -128,7 +139,7 @@ class Profile:
 
     def units_of(self, reading: Decoded) -> dict[str, str]:
         """The units of the fields a reading has."""
-        return self.declaration.payload.units_of(reading.fields)
+        return {**self.declaration.payload.units_of(reading.fields), **(reading.units or {})}
 
     @property
     def registers(self) -> RegistersPayload | None:
@@ -169,4 +180,4 @@ def _placed(reading: Decoded, place: Place) -> Decoded:
     """An identity in the payload was asked for, so it goes before the topic's."""
     device = place.device if reading.device is None else reading.device
     fields = reading.fields if place.field is None else {place.field: next(iter(reading.fields.values()))}
-    return Decoded(device, fields, reading.time_ns, reading.suspect)
+    return Decoded(device, fields, reading.time_ns, reading.suspect, reading.units)

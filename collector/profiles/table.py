@@ -53,6 +53,9 @@ def read(raw: Any, wanted: type[T], mistakes: list[str], where: str = "") -> T |
 
 def _value(raw: Any, wanted: Any, where: str, mistakes: list[str]) -> Any:
     choices = [kind for kind in _alternatives(wanted) if kind is not types.NoneType]
+    lists = [kind for kind in choices if typing.get_origin(kind) is list]
+    if len(choices) == 2 and lists and isinstance(raw, list | dict):  # one table, or several
+        return _value(raw, lists[0] if isinstance(raw, list) else choices[choices[0] in lists], where, mistakes)
     if all(isinstance(kind, type) and issubclass(kind, Table) for kind in choices):
         return _table(raw, choices, where, mistakes)
     if typing.get_origin(wanted) is list and _is_table(typing.get_args(wanted)[0]) and isinstance(raw, list):

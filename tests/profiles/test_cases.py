@@ -7,27 +7,27 @@ import pytest
 from collector.errors import ConfigurationError
 from collector.profiles import available, builtin_folder, load
 from collector.profiles.cases import Case, cases
-from collector.profiles.library import parse
 
 FOLDERS = [builtin_folder()]
-ALL = [(id, name) for id, folder in available(FOLDERS).items() for name in cases(folder)]
+CASES = {id: cases(folder) for id, folder in available(FOLDERS).items()}
+PROFILES = {id: load(id, FOLDERS) for id in CASES}
+ALL = [(id, name) for id, found in CASES.items() for name in found]
 
 
 @pytest.mark.parametrize(("id", "name"), ALL)
 def test_case(id: str, name: str) -> None:
-    case = cases(available(FOLDERS)[id])[name]
-    profile = load(id, FOLDERS)
+    case, profile = CASES[id][name], PROFILES[id]
     assert case.differences(profile) == []
-    if parse(available(FOLDERS)[id] / "profile.toml")["framing"]["type"] != "message":
+    if profile.cuts_a_stream:
         stream = b"".join(case.reads())
         for size in (1, 3, 7):
             pieces = [stream[i : i + size] for i in range(0, len(stream), size)]
             assert case.differences(profile, pieces) == [], f"in pieces of {size}"
 
 
-@pytest.mark.parametrize("id", available(FOLDERS))
+@pytest.mark.parametrize("id", CASES)
 def test_every_profile_has_a_case_that_gives_readings_and_one_that_refuses(id: str) -> None:
-    found = cases(available(FOLDERS)[id]).values()
+    found = CASES[id].values()
     assert any(case.readings for case in found)
     assert any(case.refused for case in found)
 

@@ -22,8 +22,8 @@ def with_sum16(chance: random.Random) -> bytes:
 
 
 def with_negated_sum8(chance: random.Random) -> bytes:
-    data = bytes([0x86, chance.randrange(8), chance.randrange(256), 60 + chance.randrange(3), 0, 0, 0])
-    return b"\xff" + data + bytes([-sum(data) & 0xFF])
+    data = bytes([0x87, chance.randrange(8), chance.randrange(256), 60 + chance.randrange(3), 0, 0, 0])
+    return b"\xfe" + data + bytes([-sum(data) & 0xFF])
 
 
 def with_length_and_crc(chance: random.Random) -> bytes:
@@ -52,7 +52,7 @@ def without_checksum(chance: random.Random) -> bytes:
         ),
         (
             with_negated_sum8,
-            {"type": "fixed", "start": "ff 86", "length": 9},
+            {"type": "fixed", "start": "fe 87", "length": 9},
             {"type": "negated-sum8", "over": [1, -1], "at": -1},
         ),
         (

@@ -142,7 +142,8 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
 def test_names_of_tables_and_kinds(tmp_path: Path) -> None:
     file = write(tmp_path, "a", 'id = "A"\nname = "x"\ncitation = "-"\nframing = {}\npayload = { type = "jsn" }\n')
     assert mistakes("a", [tmp_path]) == [
-        f"{file}: framing.type: missing; one of: delimiter, fixed, length-field, message, modbus",
+        f"{file}: framing.type: missing; one of: "
+        "block, delimiter, fixed, length-field, message, modbus, sml-transport, telegram",
         f"{file}: payload.type: 'jsn' is not known; did you mean 'json'?",
     ]
 

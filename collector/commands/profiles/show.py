@@ -8,14 +8,27 @@ from typing import NamedTuple
 from collector.commands.profiles.folders import DONE, WRONG_USAGE, add_option, origin, searched
 from collector.errors import ConfigurationError
 from collector.profiles import Profile, available, load
+from collector.profiles.framing.block import BlockFraming
 from collector.profiles.framing.delimiter import DelimiterFraming
+from collector.profiles.framing.escape import EscapeFraming
 from collector.profiles.framing.fixed import FixedFraming
 from collector.profiles.framing.length_field import LengthFieldFraming
 from collector.profiles.framing.modbus import ModbusFraming
-from collector.profiles.payload import BinaryPayload, CsvPayload, JsonPayload, RegistersPayload, TextPayload
-from collector.profiles.payload.binary import BinaryField
-from collector.profiles.payload.registers import RegisterField
+from collector.profiles.framing.telegram import TelegramFraming
+from collector.profiles.payload import (
+    BinaryPayload,
+    CsvPayload,
+    JsonPayload,
+    KeyValuePayload,
+    ObisPayload,
+    RegistersPayload,
+    SentencesPayload,
+    SmlPayload,
+    TextPayload,
+    TlvPayload,
+)
 from collector.profiles.payload.unit import FieldUnit
+from collector.profiles.payload.value import Value
 
 
 class FieldRow(NamedTuple):
@@ -52,7 +65,7 @@ def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
     if (line := declaration.serial) is not None:
         yield "serial line", f"{line.baudrate} baud, {line.bytesize}{line.parity[0].upper()}{line.stopbits}"
     yield "framing", _framing(profile)
-    if (checksum := declaration.checksum) is not None:
+    for checksum in declaration.checksums:
         yield "checksum", f"{checksum.type} over bytes [{checksum.over[0]}, {checksum.over[1]}), at {checksum.at}"
     for rule in declaration.topics:
         said = "is ignored" if rule.ignore else f"device {rule.device or 'by the source'}"
@@ -72,7 +85,14 @@ def _framing(profile: Profile) -> str:
             known = f"{', '.join(map(str, framing.lengths))} bytes" if framing.lengths else "any length"
             return f"frames that begin with {framing.start.hex(' ')} and say their length; {known}"
         case DelimiterFraming():
-            return f"frames that end with {framing.delimiter!r}, at most {framing.max_length} bytes"
+            start = f" begin with {framing.start!r} and" if framing.start else ""
+            return f"frames that{start} end with {framing.delimiter!r}, at most {framing.max_length} bytes"
+        case TelegramFraming():
+            return f"lines from one that begins with {framing.start!r} to one that begins with {framing.end!r}"
+        case BlockFraming():
+            return f"blocks that {framing.end!r} and a byte of any value end"
+        case EscapeFraming():
+            return "SML transport: frames between escape sequences"
         case ModbusFraming():
             return "replies of Modbus RTU or TCP"
         case _:
@@ -91,6 +111,16 @@ def _payload(profile: Profile) -> str:
             return f"a bare value, field {payload.field!r} unless the topic says otherwise"
         case RegistersPayload():
             return f"registers, asked for in {len(payload.map().requests)} requests"
+        case KeyValuePayload():
+            return f"lines of key and value between {payload.separator!r}; other keys as they stand"
+        case ObisPayload():
+            return "lines of OBIS code and values, units as sent; other codes as they stand"
+        case SentencesPayload():
+            return "sentences of values between commas; others are ignored"
+        case SmlPayload():
+            return "SML lists; fields are OBIS codes C.D.E, units as sent"
+        case TlvPayload():
+            return "values behind channel and type; fields are ch<channel>.<name>"
         case _:
             return "numbers at fixed positions"
 
@@ -98,13 +128,24 @@ def _payload(profile: Profile) -> str:
 def _fields(profile: Profile) -> Iterator[FieldRow]:
     payload = profile.declaration.payload
     match payload:
-        case BinaryPayload():
+        case BinaryPayload() | KeyValuePayload():
             for field in payload.fields:
                 yield FieldRow(field.name, field.unit or "", _values(field))
         case RegistersPayload():
             for one in payload.fields:
                 place = f"{one.table} {one.register:#06x}{'' if one.poll else ', only where a source names it'}"
                 yield FieldRow(one.name, one.unit or "", ", ".join(filter(None, [_values(one), place])))
+        case TlvPayload():
+            for kind in payload.types:
+                for part in kind.fields:
+                    yield FieldRow(f"ch<channel>.{part.name}", part.unit or "", _values(part))
+        case SentencesPayload():
+            for sentence in payload.sentences:
+                for word in sentence.fields:
+                    yield FieldRow(word.name, word.unit or "", sentence.id)
+        case ObisPayload():
+            for code in payload.fields:
+                yield FieldRow(code.name, "", code.code)
         case CsvPayload():
             for column in payload.columns:
                 yield FieldRow(column.name, column.unit or "", "number" if column.unit else "")
@@ -114,9 +155,11 @@ def _fields(profile: Profile) -> Iterator[FieldRow]:
                     yield FieldRow(pattern, *_unit(rule))
 
 
-def _values(field: BinaryField | RegisterField) -> str:
+def _values(field: Value) -> str:
     if field.enum is not None:
         return ", ".join(field.enum.values())
+    if field.flags is not None:
+        return ", ".join(field.flags.values())
     return f"{field.range[0]:g} to {field.range[1]:g}" if field.range is not None else ""
 
 

@@ -1,18 +1,20 @@
 """Frames that end with a delimiter: lines, as a rule."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 
 from collector.profiles.framing.framer import Framer
-from collector.profiles.table import Table
+from collector.profiles.framing.kind import FramingKind, Verify
 
 
-class DelimiterFraming(Table, frozen=True, kw_only=True, tag="delimiter"):
+class DelimiterFraming(FramingKind, frozen=True, kw_only=True, tag="delimiter"):
     """A frame is what stands between two delimiters; with "\\n" a "\\r" before it goes too."""
 
     delimiter: str = "\n"
+    start: str = ""
+    """What frames begin with: whatever stands before the last of it is garbage, and a frame without it is refused."""
     max_length: Annotated[int, msgspec.Meta(ge=1, le=16 * 1024 * 1024)] = 64 * 1024
     """Bytes without the delimiter; a longer frame is discarded."""
 
@@ -20,21 +22,20 @@ class DelimiterFraming(Table, frozen=True, kw_only=True, tag="delimiter"):
         if not self.delimiter:
             yield "delimiter", 'is empty: write the characters that end a frame, such as "\\n"'
 
-    @property
-    def frame_lengths(self) -> list[int]:
-        return []
-
-    def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
+    def framer(self, verify: Verify | None) -> Framer:
         return DelimiterFramer(self, verify)
 
     def refusal(self, frame: bytes) -> str | None:
-        return "too long" if len(frame) > self.max_length else None
+        if len(frame) > self.max_length:
+            return "too long"
+        return None if frame.startswith(self.start.encode()) else "start"
 
 
 class DelimiterFramer(Framer):
-    def __init__(self, framing: DelimiterFraming, verify: Callable[[bytes], bool] | None) -> None:
+    def __init__(self, framing: DelimiterFraming, verify: Verify | None) -> None:
         super().__init__()
         self._delimiter = framing.delimiter.encode()
+        self._start = framing.start.encode()
         self._strips_cr = framing.delimiter == "\n"
         self._max_length = framing.max_length
         self._verify = verify
@@ -76,8 +77,13 @@ class DelimiterFramer(Framer):
                 frame = frame[:-1]
             if not frame:
                 continue
+            if self._start and (begin := frame.rfind(self._start)) > 0:
+                self.garbage_bytes += begin
+                frame = frame[begin:]
             if len(frame) > self._max_length:
                 reason = "too long"
+            elif not frame.startswith(self._start):
+                reason = "start"
             elif self._verify is not None and not self._verify(frame):
                 reason = "checksum"
             else:

@@ -5,18 +5,19 @@ with that reason. Both wrong: no frame at all.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 import msgspec
 
 from collector.profiles.framing.framer import Framer, ScanningFramer
+from collector.profiles.framing.kind import FramingKind, Verify
 from collector.profiles.table import Hex, Table
 
 Length = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 
-class Envelope(Table, frozen=True, kw_only=True):
+class Marked(Table, frozen=True, kw_only=True):
     """A kind of frame: `length` counts all its bytes, markers included."""
 
     start: Hex
@@ -30,10 +31,10 @@ class Envelope(Table, frozen=True, kw_only=True):
             yield "length", f"{self.length} bytes cannot hold the start and the end"
 
 
-class FixedFraming(Envelope, frozen=True, kw_only=True, tag="fixed"):
+class FixedFraming(Marked, FramingKind, frozen=True, kw_only=True, tag="fixed"):
     """`ignore` lists the other kinds of frame on the same line; they carry the same checksum."""
 
-    ignore: list[Envelope] = []
+    ignore: list[Marked] = []
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
         yield from super().mistakes()
@@ -47,7 +48,7 @@ class FixedFraming(Envelope, frozen=True, kw_only=True, tag="fixed"):
     def frame_lengths(self) -> list[int]:
         return [self.length]
 
-    def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
+    def framer(self, verify: Verify | None) -> Framer:
         return FixedFramer(self, verify)
 
     def refusal(self, frame: bytes) -> str | None:
@@ -67,9 +68,9 @@ class _Kind(NamedTuple):
 
 
 class FixedFramer(ScanningFramer):
-    def __init__(self, framing: FixedFraming, verify: Callable[[bytes], bool] | None) -> None:
+    def __init__(self, framing: FixedFraming, verify: Verify | None) -> None:
         super().__init__()
-        envelopes: list[Envelope] = [framing, *framing.ignore]
+        envelopes: list[Marked] = [framing, *framing.ignore]
         self._kinds = [_Kind(bytes(one.start), one.length, bytes(one.end), one is framing) for one in envelopes]
         self._verify = verify
         # Group n finds the start of kind n; without a group it is a start cut off by the end of the data.

@@ -4,12 +4,13 @@ A length read behind a false start says anything. So it must be one the profile 
 out. Both right: a frame. One of them wrong: a complete frame, refused with that reason. Both wrong: no frame at all.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
 
 from collector.profiles.framing.framer import Framer, ScanningFramer
+from collector.profiles.framing.kind import FramingKind, Verify
 from collector.profiles.payload.numbers import Number
 from collector.profiles.table import Hex, Table
 
@@ -28,7 +29,7 @@ class LengthField(Table, frozen=True, kw_only=True):
         return self.at + Number.named(self.type).size
 
 
-class LengthFieldFraming(Table, frozen=True, kw_only=True, tag="length-field"):
+class LengthFieldFraming(FramingKind, frozen=True, kw_only=True, tag="length-field"):
     start: Hex
     length: LengthField
     max_length: FrameLength
@@ -54,7 +55,7 @@ class LengthFieldFraming(Table, frozen=True, kw_only=True, tag="length-field"):
     def frame_lengths(self) -> list[int]:
         return self.lengths
 
-    def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
+    def framer(self, verify: Verify | None) -> Framer:
         return LengthFieldFramer(self, verify)
 
     def refusal(self, frame: bytes) -> str | None:
@@ -68,7 +69,7 @@ class LengthFieldFraming(Table, frozen=True, kw_only=True, tag="length-field"):
 
 
 class LengthFieldFramer(ScanningFramer):
-    def __init__(self, framing: LengthFieldFraming, verify: Callable[[bytes], bool] | None) -> None:
+    def __init__(self, framing: LengthFieldFraming, verify: Verify | None) -> None:
         super().__init__()
         self._start = bytes(framing.start)
         self._header = framing.length.end

@@ -1,25 +1,20 @@
 """Replies of Modbus devices, RTU or TCP. Frames have no start: length and CRC alone bear one out."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 
 from collector.errors import FrameError
 from collector.profiles.framing.framer import INCOMPLETE, Framer, ScanningFramer
+from collector.profiles.framing.kind import FramingKind, Verify
 from collector.profiles.modbus import adu
-from collector.profiles.table import Table
 
 
-class ModbusFraming(Table, frozen=True, kw_only=True, tag="modbus"):
+class ModbusFraming(FramingKind, frozen=True, kw_only=True, tag="modbus"):
     any_address: Annotated[int, msgspec.Meta(ge=248, le=255)] | None = None
     """An address to which the device answers whatever its own is; of use where it is alone on its line."""
 
-    @property
-    def frame_lengths(self) -> list[int]:
-        return []
-
-    def framer(self, verify: Callable[[bytes], bool] | None) -> Framer:
+    def framer(self, verify: Verify | None) -> Framer:
         return ModbusFramer()
 
     def refusal(self, frame: bytes) -> str | None:

@@ -1,44 +1,52 @@
-"""Frames with numbers at fixed positions."""
+"""Frames with numbers and texts at fixed positions."""
 
+import typing
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from collector.errors import FrameError
-from collector.profiles.payload.numbers import Number, NumberName, Raw, bit_range, linear
-from collector.profiles.payload.unit import unit_fault
+from collector.profiles.payload.numbers import Number, NumberName, Raw, bit_range
+from collector.profiles.payload.value import Doubt, Value, repeated
 from collector.profiles.table import Table
 from collector.reading import Decoded
 
 At = Annotated[int, msgspec.Meta(ge=0)]
-Doubt = Callable[[Any], bool]
+Length = Annotated[int, msgspec.Meta(ge=1, le=256)]
+TextName = Literal["ascii", "hex", "mac", "bcd"]
+TypeName = Literal[NumberName, TextName]
+TEXTS = typing.get_args(TextName)
 
 
-class BinaryField(Table, frozen=True, kw_only=True):
-    """A number in the frame. Order of work: bits, sentinel, then enum or scale and offset, then range."""
+class BinaryField(Value, frozen=True, kw_only=True):
+    """A number in the frame, or a text of `length` bytes."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1)]
     at: At
-    type: NumberName
+    type: TypeName
     bits: tuple[int, int] | None = None
     """Half open, [lowest, end), counted from the least significant bit."""
-    sentinel: int | list[int] = []
-    """Raw values that mean "no value"; they become null."""
-    enum: dict[str, str] | None = None
-    """Raw value -> its name. A value not listed stays as its number's digits and is suspect."""
-    scale: float = 1
-    offset: float = 0
-    unit: str | None = None
-    range: tuple[float, float] | None = None
-    """Plausible values, both ends included. Others stay and are listed as suspect."""
+    count: Annotated[int, msgspec.Meta(ge=2, le=64)] | None = None
+    """So many numbers one behind the other are one value, a list; null where all of them are."""
+    length: Length | None = None
+    """Bytes of a text: `ascii` (ends at a NUL, white space trimmed), `hex`, `mac`; of `bcd`, which is a number."""
 
     @property
     def end(self) -> int:
-        return self.at + Number.named(self.type).size
+        return self.at + (self.length or 0 if self.type in TEXTS else self._number.size * (self.count or 1))
+
+    @property
+    def _number(self) -> Number:
+        return Number.named(self.type)  # type: ignore[arg-type]
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
-        number = Number.named(self.type)
+        yield from super().mistakes()
+        if self.type in TEXTS:
+            yield from self._text_mistakes()
+            return
+        number = self._number
+        if self.length is not None:
+            yield "length", f"{self.type} has one of its own"
         if self.bits is not None:
             if number.kind != "u":
                 yield "bits", f"only unsigned integers have bit ranges, not {self.type}"
@@ -48,72 +56,89 @@ class BinaryField(Table, frozen=True, kw_only=True):
                     f"[{self.bits[0]}, {self.bits[1]}) is not within the {number.bits} of {self.type}",
                 )
                 return
-        if number.kind == "float" and (self._sentinels() or self.enum is not None):
+        if number.kind == "float" and (self.sentinels or self.enum is not None or self.flags is not None):
             yield "type", f"{self.type} has neither sentinel nor enum: NaN is null without being told"
         if (limits := self._limits()) is not None:
-            for value in self._sentinels():
+            for value in sorted(self.sentinels):
                 if not limits[0] <= value <= limits[1]:
                     yield "sentinel", f"{value} never occurs: the values go from {limits[0]} to {limits[1]}"
-        if self.enum is not None:
-            for code in self.enum:
-                if not code.removeprefix("-").isdecimal():
-                    yield "enum", f"{code!r} is not a whole number"
-            if (self.scale, self.offset, self.unit, self.range) != (1, 0, None, None):
-                yield "enum", "names have no scale, offset, unit or range"
-        if not 1e-12 <= abs(self.scale) <= 1e12:
-            yield "scale", f"{self.scale} is not between 1e-12 and 1e12"
-        if not abs(self.offset) <= 1e12:
-            yield "offset", f"{self.offset} is not between -1e12 and 1e12"
-        if self.unit is not None and (wrong := unit_fault(self.unit)):
-            yield "unit", wrong
-        if self.range is not None and not self.range[0] <= self.range[1]:
-            yield "range", f"the least, {self.range[0]}, is not below the greatest, {self.range[1]}"
 
-    def reader(self) -> Raw:
-        number = Number.named(self.type)
-        raw = number.at(self.at)
+    def _text_mistakes(self) -> Iterable[tuple[str, str]]:
+        if self.length is None:
+            yield "length", f"missing: {self.type} has as many bytes as it is told"
+        if self.bits is not None or self.count is not None:
+            yield "bits" if self.bits is not None else "count", f"{self.type} is no binary number"
+        if self.type != "bcd" and (not self.plain or self.range is not None or self.unit is not None):
+            yield "type", f"{self.type} is text: leave out everything that is said of numbers"
+
+    def read_from(self, at: int) -> Raw:
+        """Reads the value of a frame whose data begin at byte `at`."""
+        place = at + self.at
+        if self.type in TEXTS:
+            return _text(self, slice(place, place + (self.length or 0)))
+        number = self._number
+        if self.count is not None:
+            return _several(
+                [self.reader(number.at(place + i * number.size), self._limits()) for i in range(self.count)]
+            )
+        raw = number.at(place)
         if self.bits is not None:
             raw = bit_range(raw, *self.bits)
-        if self.enum is not None:
-            value = _named(raw, {int(code): name for code, name in self.enum.items()})
-        else:
-            value = linear(raw, self.scale, self.offset, self._limits())
-        sentinels = frozenset(self._sentinels())
-        return (lambda frame: None if raw(frame) in sentinels else value(frame)) if sentinels else value
-
-    def doubt(self) -> Doubt | None:
-        """Whether a value read is implausible; None where nothing is."""
-        if self.enum is not None:
-            names = frozenset(self.enum.values())
-            return lambda value: value not in names
-        if self.range is not None:
-            low, high = self.range
-            return lambda value: not low <= value <= high
-        return None
-
-    def _sentinels(self) -> list[int]:
-        return [self.sentinel] if isinstance(self.sentinel, int) else self.sentinel
+        return self.reader(raw, self._limits())
 
     def _limits(self) -> tuple[int, int] | None:
         if self.bits is not None:
             return 0, 2 ** (self.bits[1] - self.bits[0]) - 1
-        number = Number.named(self.type)
+        number = self._number
         return None if number.kind == "float" else number.limits()
 
+    def doubt(self) -> Doubt | None:
+        one = super().doubt()
+        if one is None or self.count is None:
+            return one
+        return lambda values: any(value is not None and one(value) for value in values)
 
-def _named(raw: Raw, names: dict[int, str]) -> Raw:
-    def read(frame: bytes) -> str:
-        code: int = raw(frame)
-        return names.get(code, str(code))
+
+def _several(readers: list[Raw]) -> Raw:
+    def read(frame: bytes) -> list[Any] | None:
+        values = [one(frame) for one in readers]
+        return None if all(value is None for value in values) else values
 
     return read
 
 
+def _text(field: BinaryField, span: slice) -> Raw:
+    match field.type:
+        case "ascii":
+            return lambda frame: frame[span].partition(b"\0")[0].decode("ascii", "replace").strip()
+        case "hex":
+            return lambda frame: frame[span].hex()
+        case "mac":
+            return lambda frame: None if set(frame[span]) == {0xFF} else frame[span].hex(":").upper()
+        case _:
+            limit = 10 ** (2 * (field.length or 0)) - 1
+            return field.reader(lambda frame: _bcd(frame[span]), (0, limit))
+
+
+def _bcd(digits: bytes) -> int:
+    text = digits.hex()
+    if not text.isdecimal():
+        raise FrameError("bcd", f"{text} has digits beyond 9")
+    return int(text)
+
+
 class BinaryDevice(Table, frozen=True, kw_only=True):
-    """The bytes that tell one device from another, written as "0xA160"."""
+    """The bytes that tell one device from another, written as "0xA160" or as a MAC address."""
 
     at: At
     length: Annotated[int, msgspec.Meta(ge=1, le=32)]
+    type: Literal["hex", "mac"] = "hex"
+
+    def reader(self) -> Callable[[bytes], str | None]:
+        span = slice(self.at, self.at + self.length)
+        if self.type == "mac":
+            return lambda frame: None if set(frame[span]) == {0xFF} else frame[span].hex(":").upper()
+        return lambda frame: "0x" + frame[span].hex().upper()
 
 
 class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
@@ -125,9 +150,7 @@ class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
     def mistakes(self) -> Iterable[tuple[str, str]]:
         if not self.fields:
             yield "fields", "is empty: declare at least one [[payload.fields]]"
-        names = [field.name for field in self.fields]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield "fields", f"{name!r} stands more than once: every field needs its own name"
+        yield from repeated((field.name for field in self.fields), "field")
 
     def units_of(self, fields: dict[str, Any]) -> dict[str, str]:
         return {one.name: one.unit for one in self.fields if one.unit is not None and one.name in fields}
@@ -141,10 +164,10 @@ class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
             yield f"payload.device: does not lie within the frame's {length} bytes"
 
     def reader(self) -> Callable[[bytes], list[Decoded]]:
-        plan = [(field.name, field.reader(), field.doubt()) for field in self.fields]
-        device = self.device
-        identity = slice(device.at, device.at + device.length) if device else None
-        needed = max([field.end for field in self.fields] + [identity.stop if identity else 0])
+        plan = [(field.name, field.read_from(0), field.doubt()) for field in self.fields]
+        identity = self.device.reader() if self.device else None
+        device_end = self.device.at + self.device.length if self.device else 0
+        needed = max([field.end for field in self.fields] + [device_end])
 
         def read(frame: bytes) -> list[Decoded]:
             if len(frame) < needed:
@@ -155,7 +178,6 @@ class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
                 fields[name] = value = value_of(frame)
                 if doubtful is not None and value is not None and doubtful(value):
                     suspect = [*(suspect or ()), name]
-            device = "0x" + frame[identity].hex().upper() if identity else None
-            return [Decoded(device, fields, None, suspect)]
+            return [Decoded(identity(frame) if identity else None, fields, None, suspect)]
 
         return read

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from collector.errors import FrameError
+from collector.profiles.payload.notifications import Notifications, Overlay, as_object
 from collector.profiles.payload.numbers import HIGHEST, LOWEST
 from collector.profiles.payload.open import OpenPayload, Stamp
 from collector.profiles.payload.unit import FieldUnit, units_of
@@ -28,12 +29,14 @@ MAX_KEY_TEXT = 1024 * 1024
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _flat = msgspec.json.Decoder(dict[str, _Int64 | float | str | bool | None])
 _any = msgspec.json.Decoder()
+Reader = Callable[[bytes], list[Decoded]]
 _NOT_FLAT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Nested, beyond 64 bits, or wrong. Before msgspec 0.21 a DecodeError is not a ValueError."""
 
 
 class JsonPayload(OpenPayload, frozen=True, kw_only=True, tag="json"):
     units: list[FieldUnit] = []
+    notifications: Notifications | None = None
 
     def units_of(self, fields: dict[str, Any]) -> dict[str, str]:
         return units_of(fields, self.units)
@@ -60,7 +63,25 @@ class JsonPayload(OpenPayload, frozen=True, kw_only=True, tag="json"):
                 decoded.append(stamp(fields))
             return decoded
 
-        return read
+        return read if self.notifications is None else _notified(self.notifications, read)
+
+
+def _notified(declared: Notifications, read: Reader) -> Reader:
+    overlay, by = Overlay(declared), declared.by
+
+    def notified(payload: bytes) -> list[Decoded]:
+        message = as_object(payload)
+        if message is None or by not in message:
+            return read(payload)
+        status = overlay.fields(message, _Flatten())
+        if status is None:
+            return []
+        device, fields = status
+        if len(fields) > MAX_FIELDS:
+            raise FrameError("too large", f"more than {MAX_FIELDS} fields in one status")
+        return [Decoded(device, dict(fields))]
+
+    return notified
 
 
 def _readings(payload: bytes) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What payloads share whose fields nobody declared: a source may say which hold time and identity."""
+"""What payloads share whose fields go by name: a source may say which hold time and identity."""
 
 from typing import Any, ClassVar, Self
 
@@ -37,11 +37,13 @@ class Stamp:
         self.bare = payload.time_field is None and payload.device_field is None
         """There is neither."""
 
-    def __call__(self, fields: dict[str, Any]) -> Decoded:
+    def __call__(
+        self, fields: dict[str, Any], units: dict[str, str] | None = None, suspect: list[str] | None = None
+    ) -> Decoded:
         time_field, device_field = self._time_field, self._device_field
         device = _identity(fields.get(device_field)) if device_field is not None else None
         time_ns = self._time_of(fields.get(time_field)) if time_field is not None else None
-        return Decoded(device, fields, time_ns)
+        return Decoded(device, fields, time_ns, suspect or None, units or None)
 
 
 def _identity(value: Any) -> str | None:

@@ -11,6 +11,7 @@ from collector.profiles.modbus.grouping import Span, group, split
 from collector.profiles.modbus.pdu import FUNCTIONS, MOST_REGISTERS, RegisterTable, Request
 from collector.profiles.payload.binary import BinaryField
 from collector.profiles.payload.numbers import Number, NumberName
+from collector.profiles.payload.value import Value, repeated
 from collector.profiles.table import Table
 from collector.reading import Decoded
 
@@ -19,10 +20,9 @@ Order = Literal["abcd", "cdab", "badc", "dcba"]
 RegisterType = Literal["u16", "i16", "u32", "i32", "u64", "i64", "float32", "float64"]
 
 
-class RegisterField(Table, frozen=True, kw_only=True):
-    """A number in registers; what is made of it is as in `BinaryField`."""
+class RegisterField(Value, frozen=True, kw_only=True):
+    """A number in registers."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1)]
     register: Annotated[int, msgspec.Meta(ge=0, le=65535)]
     """The address in the request, from 0; a manual's 30001 or 40001 is 0."""
     type: RegisterType
@@ -32,12 +32,6 @@ class RegisterField(Table, frozen=True, kw_only=True):
     poll: bool = True
     """False: asked for only where a source names it."""
     bits: tuple[int, int] | None = None
-    sentinel: int | list[int] = []
-    enum: dict[str, str] | None = None
-    scale: float = 1
-    offset: float = 0
-    unit: str | None = None
-    range: tuple[float, float] | None = None
 
     @property
     def span(self) -> Span:
@@ -46,8 +40,8 @@ class RegisterField(Table, frozen=True, kw_only=True):
     @property
     def number(self) -> BinaryField:
         """The same in a frame that holds its bytes alone, the most significant first."""
-        shared = {key: getattr(self, key) for key in ("bits", "sentinel", "enum", "scale", "offset", "unit", "range")}
-        return BinaryField(name=self.name, at=0, type=self._number, **shared)
+        shared = {key: getattr(self, key) for key in Value.__struct_fields__}
+        return BinaryField(at=0, type=self._number, bits=self.bits, **shared)
 
     @property
     def _number(self) -> NumberName:
@@ -73,9 +67,7 @@ class RegistersPayload(Table, frozen=True, kw_only=True, tag="registers"):
     def mistakes(self) -> Iterable[tuple[str, str]]:
         if not self.fields:
             yield "fields", "is empty: declare at least one [[payload.fields]]"
-        names = [field.name for field in self.fields]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield "fields", f"{name!r} stands more than once: every field needs its own name"
+        yield from repeated((field.name for field in self.fields), "field")
         for field in self.fields:
             if field.span.quantity > self.max_registers:
                 yield (
@@ -128,7 +120,7 @@ class RegisterMap:
     def __init__(self, fields: Sequence[RegisterField], order: Order, max_registers: int, max_gap: int) -> None:
         self._spans = [field.span for field in fields]
         self._readers = [
-            (field.name, field.span, _arranged(field.order or order), field.number.reader(), field.number.doubt())
+            (field.name, field.span, _arranged(field.order or order), field.number.read_from(0), field.number.doubt())
             for field in fields
         ]
         self.requests = group(self._spans, max_registers, max_gap)

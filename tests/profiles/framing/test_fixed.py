@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.profiles.checksum import Checksum
-from collector.profiles.framing.fixed import Envelope, FixedFraming
+from collector.profiles.framing.fixed import FixedFraming, Marked
 from collector.profiles.framing.framer import INCOMPLETE, Framer
 from collector.profiles.table import Hex
 
@@ -12,7 +12,7 @@ from .streams import counts, split
 
 DATA, REPLY, END = b"\xaa\xc0", b"\xaa\xc5", b"\xab"
 FRAMING = FixedFraming(
-    start=Hex(DATA), length=10, end=Hex(END), ignore=[Envelope(start=Hex(REPLY), length=10, end=Hex(END))]
+    start=Hex(DATA), length=10, end=Hex(END), ignore=[Marked(start=Hex(REPLY), length=10, end=Hex(END))]
 )
 VERIFY = Checksum(type="sum8", over=(2, 8), at=8).verifier()
 
@@ -90,7 +90,7 @@ def test_replies_to_commands_are_told_apart() -> None:
 
 
 def test_the_end_of_the_input_gives_up_a_start_that_waits() -> None:
-    fixed = FixedFraming(start=Hex(b"\x01"), length=20, ignore=[Envelope(start=Hex(b"\x02"), length=3)]).framer(None)
+    fixed = FixedFraming(start=Hex(b"\x01"), length=20, ignore=[Marked(start=Hex(b"\x02"), length=3)]).framer(None)
     assert fixed.feed(b"\x01....\x02..") == []
     assert fixed.end() == []
     assert fixed.ignored == 1
@@ -112,8 +112,8 @@ def test_garbage_without_a_start_is_not_kept() -> None:
 
 
 def test_mistakes() -> None:
-    one = Envelope(start=Hex(b"\xaa\xc0\x01"), length=10)
-    assert [key for key, _ in Envelope(start=Hex(), length=1, end=Hex(b"..")).mistakes()] == ["start", "length"]
+    one = Marked(start=Hex(b"\xaa\xc0\x01"), length=10)
+    assert [key for key, _ in Marked(start=Hex(), length=1, end=Hex(b"..")).mistakes()] == ["start", "length"]
     assert [key for key, _ in FixedFraming(start=Hex(DATA), length=9, ignore=[one]).mistakes()] == ["ignore[0].start"]
 
 
