@@ -16,7 +16,7 @@ from collector.clock import SystemClock
 from collector.config.load import Loaded
 from collector.control.protocol import REQUEST_BYTES, SOCKET, Done, Failed, Question, Request, identity
 from collector.control.verbs import answer
-from collector.errors import CollectorError
+from collector.errors import CollectorError, DiskUnavailable
 from collector.log import events
 from collector.spool.lock import InUse
 from collector.spool.place import places
@@ -175,10 +175,10 @@ def _open(loaded: Loaded, request: Request, take: Take) -> Done:
             on_held_back=lambda held_back: None,
         )
         try:
-            await spool.commit()
             return await answer(request, spool, configuration.collector.id, write, running=False)
         finally:
-            await spool.close()
+            with contextlib.suppress(DiskUnavailable):  # the tail journal still holds what the daemon left in memory
+                await spool.close()
 
     log = logging.getLogger(events.LOGGER)
     level = log.level

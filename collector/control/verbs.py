@@ -1,12 +1,13 @@
 """The verbs of `spool`, on an open spool: the daemon's own, or one that the command line has opened."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
 from collector.control import stats
 from collector.control.protocol import Dead, Done, Export, Forget, Letter, Request, Requeue, Stats
-from collector.errors import CollectorError
+from collector.errors import CollectorError, DiskUnavailable
 from collector.reading import rfc3339
 from collector.segment import Part, Segment
 from collector.sinks import wire
@@ -76,23 +77,33 @@ def _told(collector: str, part: Part) -> list[bytes]:
 
 
 async def _letters(spool: Spool, collector: str, request: Export | Dead, write: Write) -> Done:
-    await spool.commit()
+    count = damaged = 0
+    async for letter in _all_letters(spool, request.sink):
+        segment = letters.readable(letter)
+        damaged += segment is None
+        if isinstance(request, Dead):
+            await write(_shown(collector, letter, segment))
+        elif segment is not None:
+            await write(b"".join(_told(collector, Part(segment, 0, 1))))
+        count += 1
+    return Done({"letters": count, "damaged": damaged})
+
+
+async def _all_letters(spool: Spool, sink: str | None) -> AsyncIterator[DeadLetter]:
+    """Those in the database, then those that it has no room for."""
+    with contextlib.suppress(DiskUnavailable):
+        await spool.commit()
     state, database = spool.tail.state, spool.database
     through = await database.last_letter()
     row: int | None = 0
-    count = damaged = 0
     while row is not None and row < through:
-        found = await letters.page(state, database, row, request.sink)
+        found = await letters.page(state, database, row, sink)
         row = found.last
         for letter in found.letters:
-            segment = letters.readable(letter)
-            damaged += segment is None
-            if isinstance(request, Dead):
-                await write(_shown(collector, letter, segment))
-            elif segment is not None:
-                await write(b"".join(_told(collector, Part(segment, 0, 1))))
-            count += 1
-    return Done({"letters": count, "damaged": damaged})
+            yield letter
+    for letter in list(state.dead):
+        if sink in (None, letter.sink):
+            yield letter
 
 
 def _shown(collector: str, letter: DeadLetter, segment: Segment | None) -> bytes:

@@ -164,7 +164,13 @@ SPOOL_FULL = Event(
     "spool.full",
     logging.WARNING,
     "11026c2fcf784c9e945b9c4c829e5d34",
-    "the oldest readings were dropped to make room",
+    "the oldest readings were dropped to make room; with `reject-new`, sources wait",
+)
+SPOOL_HAS_ROOM = Event(
+    "spool.has_room",
+    logging.INFO,
+    "59934dfcbb4a4e99b5571b1fd174c528",
+    "the spool was full, and sources that waited go on",
 )
 SPOOL_DAMAGED = Event(
     "spool.damaged",

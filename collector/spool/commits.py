@@ -21,6 +21,9 @@ TAIL_BYTES = 2 * 1024 * 1024
 CHECKPOINT_EVERY = 3600.0
 """Seconds after which any change of state is committed: a power cut restores none that is older."""
 
+ROOM_AFTER = 0.5
+"""Seconds after a commit until the next, if sources wait for the room that delivered readings have in the database."""
+
 DISK_AGAIN = 5.0
 """Seconds until a disk that takes nothing is asked again, and between looks for room on a full one."""
 
@@ -56,10 +59,11 @@ class Commits:
         """Last ids of the last commit but one, and of the last."""
         self._ages = Ages(tail.committed, self._at)
 
-    async def tend(self, now: float, patience: float, *, urgent: bool = False) -> bool:
+    async def tend(self, now: float, patience: float, *, urgent: bool = False, crowded: bool = False) -> bool:
         """Commits if that is due, and says whether it did; else tidies up a little.
 
-        `patience`: seconds a reading may wait in memory; `urgent`: somebody waits for a commit. Raises SpoolError.
+        `patience`: seconds a reading may wait in memory; `urgent`: somebody waits for a commit; `crowded`: or for
+        the room that a commit wins. Raises SpoolError.
         """
         if now < self._ask_disk_at:
             return False
@@ -70,7 +74,7 @@ class Commits:
             self._ask_disk_at = now + DISK_AGAIN
             if database.recover_room() and not self.unavailable:
                 events.DISK_AVAILABLE.log("spool: the disk has room again")
-        if urgent or self._due(now, patience):
+        if urgent or self._due(now, patience, crowded):
             await self.commit()
             return True
         if database.unswept:
@@ -88,6 +92,9 @@ class Commits:
         """Everything appended so far is on disk, or wanted by nobody, on return. Raises SpoolError."""
         async with self.turn:
             tail = self._tail
+            if self._database.cramped:
+                # Where not even this gets through, giving up what is stored would gain nothing.
+                await self._store([], tail.committed)
             if self._section.when_full == "drop-oldest" and await make_room(tail, self._database, self.limit):
                 # The oldest must be gone before there is room for the newest.
                 await self._store([], tail.committed)
@@ -106,7 +113,7 @@ class Commits:
         if self._failed or self._database.failed:
             # After a failed fsync the kernel takes the pages for clean: trying again would prove nothing.
             return False
-        return self._tail.filling is not None or self._changed
+        return self._tail.filling is not None or self._changed or bool(self.unavailable)
 
     @property
     def _changed(self) -> bool:
@@ -125,9 +132,9 @@ class Commits:
             oldest = self._tail.oldest()
         return 0.0 if oldest is None else self._clock.monotonic() - oldest
 
-    def _due(self, now: float, patience: float) -> bool:
+    def _due(self, now: float, patience: float, crowded: bool) -> bool:
         tail, section = self._tail, self._section
-        if tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
+        if self.unavailable or tail.hidden > tail.committed or tail.journal_overdue or tail.bytes > TAIL_BYTES:
             return True
         oldest = tail.oldest()
         if oldest is not None and now - oldest >= patience:
@@ -135,7 +142,9 @@ class Commits:
         since = now - self._at
         if tail.state.dead and since >= section.commit_after:
             return True
-        if self._floor < min(tail.state.floor, self._rows_through) and since >= section.hold:
+        if self._floor < min(tail.state.floor, self._rows_through) and since >= (
+            ROOM_AFTER if crowded else section.hold
+        ):
             return True
         return since >= CHECKPOINT_EVERY and self._changed
 

@@ -54,10 +54,15 @@ class Outlet:
 
     def newest(self) -> Segment | None:
         """The next segment in memory, None if it must be committed first or is not sealed yet."""
-        following = self._cursor + 1
-        if following <= self._tail.hidden:
+        tail = self._tail
+        following, end = self._cursor + 1, tail.filling.id if tail.filling is not None else tail.state.next_id
+        while following < end and following not in tail.segments:
+            # What the last run left in memory has gaps.
+            following += 1
+        self._cursor = following - 1
+        if following <= tail.hidden:
             return None
-        segment = self._tail.segments.get(following)
+        segment = tail.segments.get(following)
         if segment is not None:
             self._cursor = following
         return segment

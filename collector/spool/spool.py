@@ -77,6 +77,7 @@ class Spool:
         }
         self._seal_timer: asyncio.TimerHandle | None = None
         self._held_back = False
+        self._was_full = False
         self._on_held_back = on_held_back
         self._nudge = asyncio.Event()
         self._pressed: set[str] = set()
@@ -100,7 +101,8 @@ class Spool:
         """Locks the data directory and takes over what the last run left, on disk and in its tail journal.
 
         `windows` says how many messages of each acknowledging source can come again; `on_held_back` asks
-        these sources to wait while there is no room, and to go on. Raises SpoolError.
+        these sources to wait while there is no room, and to go on. A disk that is full lets it open all the same,
+        if there is a database on it. Raises SpoolError.
         """
         lock_fd = lock(data_dir)
         try:
@@ -113,16 +115,29 @@ class Spool:
             raise
         database, journal = found.database, Journal(directory)
         try:
-            state = await take_over(found, journal, sinks)
+            taken = await take_over(found, journal, sinks)
+            tail = Tail(taken, journal, clock, windows, on_safe, strict=section.durability == "strict")
+            tail.rotate(alone=True)
+            spool = cls(section, clock, database, tail, journal, lock_fd, data_dir, on_held_back)
+            if taken.news:
+                await spool._commit_first(found.whole)
             recovered(data_dir)
-            tail = Tail(state, journal, clock, windows, on_safe, strict=section.durability == "strict")
-            tail.rotate()
-            journal.retire()
         except BaseException:
             await database.close()
+            journal.close()
             os.close(lock_fd)
             raise
-        return cls(section, clock, database, tail, journal, lock_fd, data_dir, on_held_back)
+        return spool
+
+    async def _commit_first(self, whole: bool) -> None:
+        """What the last run left in memory is delivered from there as long as the disk takes nothing."""
+        try:
+            await self.commit()
+        except DiskUnavailable as error:
+            if not whole:
+                # Until all that was salvaged is committed the next start must salvage again.
+                raise
+            self.commits.put_off(error)
 
     def append(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
         """Takes readings in, see Tail.append; they are safe once `on_safe` has told the returned id or a later one.
@@ -206,11 +221,12 @@ class Spool:
         self.tail.look_after_journal()
         self._look_at_clock()
         try:
-            if await self.commits.tend(self.beat, self._patience(), urgent=self.dating.blocked):
+            if await self.commits.tend(self.beat, self._patience(), urgent=self.dating.blocked, crowded=self._full):
                 self._committed()
             await departed.look_after(self, self.beat - self._elapsed_at)
         except DiskUnavailable as error:
             self.commits.put_off(error)
+        self._look_around()
 
     async def commit(self) -> None:
         """Everything appended so far is on disk, or wanted by nobody, on return. Raises SpoolError."""
@@ -284,9 +300,10 @@ class Spool:
     @property
     def _full(self) -> bool:
         """The database may not take what is in memory; asked of by `reject-new` alone."""
-        # Once full, sources go on when there is room for more than a moment.
-        if self._section.when_full != "reject-new":
+        if self._section.when_full != "reject-new" or self.commits.unavailable:
+            # What the disk does not take at all is bounded by memory: sinks that are up make room in it.
             return False
+        # Once full, sources go on when there is room for more than a moment.
         limit = self.commits.limit
         slack = limit // 20 if self._held_back else 0
         return self.database.bytes + self.tail.bytes > limit - slack
@@ -318,10 +335,17 @@ class Spool:
 
     def _look_around(self) -> None:
         """Holds back the sources that can wait while there is no room, and lets them go on."""
-        held_back = self.tail.bytes > CROWDED_BYTES or self._full
+        full = self._full
+        held_back = self.tail.bytes > CROWDED_BYTES or full
         if held_back != self._held_back:
             self._held_back = held_back
             self._on_held_back(held_back)
+        if full != self._was_full:
+            self._was_full = full
+            if full:
+                events.SPOOL_FULL.log("spool: %s", self.trouble)
+            else:
+                events.SPOOL_HAS_ROOM.log("spool: there is room again: sources go on")
 
     def _committed(self) -> None:
         self.dating.committed(self.commits.lsn)

@@ -33,7 +33,7 @@ from collector.spool.records import (
     Requeue,
     Settle,
 )
-from collector.spool.state import State
+from collector.spool.takeover import TakenOver
 
 REMEMBERED = 4096
 """Safe messages of a source that are remembered, at least its window."""
@@ -48,7 +48,7 @@ class Tail:
 
     def __init__(
         self,
-        state: State,
+        taken: TakenOver,
         journal: Journal,
         clock: Clock,
         windows: dict[str, int],
@@ -56,12 +56,12 @@ class Tail:
         *,
         strict: bool = False,
     ) -> None:
-        self.state = state
+        self.state = state = taken.state
         self.segments: dict[int, Segment] = {}
         self.opened: dict[int, float] = {}
         """When each segment got its first reading, monotonic seconds."""
         self.filling: Filling | None = None
-        self.committed = state.next_id - 1
+        self.committed = taken.segments[0].id - 1 if taken.segments else state.next_id - 1
         self.safe = self.committed
         self.bytes = 0
         self.journaled = True
@@ -80,6 +80,8 @@ class Tail:
         self._windows = windows
         self._on_safe = on_safe
         self._seq = 1
+        for segment in taken.segments:
+            self._hold(segment, clock.monotonic())
 
     def append(self, source: str, readings: Sequence[Reading], origins: Sequence[Origin], size: int) -> int:
         """Gives the readings their seqs; returns the id of the segment that holds the last of them.

@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from collector.log import events
 from collector.segment import Segment
@@ -18,8 +19,17 @@ _LOOK = 4096
 """Rows looked at in one go."""
 
 
-async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) -> State:
-    """The state to go on from, with a new epoch. On return the database holds every pending segment.
+class TakenOver(NamedTuple):
+    state: State
+    """To go on from, with a new epoch."""
+    segments: list[Segment]
+    """What sinks want and the database does not hold, in order of id."""
+    news: bool
+    """The database does not know all of it yet."""
+
+
+async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) -> TakenOver:
+    """Writes nothing: the disk may have no room.
 
     The journal counts if it is of this spool and not older than the last commit (a power cut empties
     the tmpfs). Its segments keep their identities; those the last commit already held are not taken twice.
@@ -46,17 +56,13 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
     if not found.whole:
         await _give_up_letters_that_are_gone(database, state)
     state.epoch = secrets.token_hex(8)
-    letters, buried = state.dead, state.buried
-    state.dead, state.buried = [], []
-    if stored is None or went_back or wanted or letters or buried:
-        state.committed = state.next_id - 1
-        await database.commit(wanted, letters, buried, state.floor, state.checkpoint())
     if wanted:
         events.SPOOL_TAKEN_OVER.log(
             "spool: took over %d readings that the last run had in memory",
             sum(segment.count for segment in wanted),
         )
-    return state
+    news = went_back or bool(wanted or state.dead or state.buried)
+    return TakenOver(state, wanted, news)
 
 
 async def _give_up_what_is_gone(database: Database, state: State, wanted: list[Segment]) -> list[Segment]:

@@ -77,13 +77,14 @@ class Machine:
         if not self.power:
             shutil.copytree(self.journal, following / "run")
 
-    def rise(self) -> None:
-        """The next life begins; nothing of the one before holds its files any more."""
+    def rise(self, full: int = 0) -> None:
+        """The next life begins; nothing of the one before holds its files any more. Its disk may be `full`."""
         following, number = self.life.with_name("next"), int(self.life.name) + 1
         shutil.rmtree(self.life)
         self.life = self.life.with_name(str(number))
         following.rename(self.life)
         self._begin()
+        self.full = full
 
     def _begin(self) -> None:
         self.dead = self.power = self.journal_full = False

@@ -32,7 +32,7 @@ STEPS: dict[str, tuple[int, list[list[Any]]]] = {
     "requeue": (3, [[*SINKS, None]]),
     "forget": (2, [list(SINKS)]),
     "clock": (3, [["step", "lose", "synchronise"]]),
-    "kill": (4, [[False, True]]),
+    "kill": (4, [[False, True], [0, 0, 1, 3]]),
     "die at": (6, [[1, 2, 3, 5, 8], ["before", "torn", "after"], [False, False, True]]),
     "disk full": (3, [[1, 2, 5]]),
     "journal": (3, [["refuses", "takes"]]),
@@ -100,8 +100,8 @@ async def _do(world: World, step: Step) -> None:
             world.clock.offset_ns += 3600 * SECOND
         case ("clock", change):
             world.clock.synchronised = change == "synchronise"
-        case ("kill", power):
-            await world.kill(power=power)
+        case ("kill", power, full):
+            await world.kill(power=power, full=full)
         case ("die at", write, moment, power):
             machine.countdown, machine.moment, machine.power = write, moment, power
         case ("disk full", transactions):

@@ -184,7 +184,10 @@ async def test_a_damaged_database_on_a_disk_without_inodes_waits_for_one(small_d
 
 
 @pytest.mark.usefixtures("journal")
-async def test_reject_new_lets_those_wait_that_can_and_counts_the_newest_of_the_others(tmp_path: Path) -> None:
+async def test_reject_new_lets_those_wait_that_can_and_counts_the_newest_of_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "edge_collector")
     rig = Rig(tmp_path / "data", section=SpoolSection(max_bytes=Size(1_000_000), when_full="reject-new"))
     spool = await rig.open(ready=False)
     at = 0
@@ -197,13 +200,93 @@ async def test_reject_new_lets_those_wait_that_can_and_counts_the_newest_of_the_
     assert (rig.held_back, books.dropped, rig.remainder()) == ([True], {"full": 30}, 0)
     assert spool.database.bytes < 1_200_000
     assert "reject-new" in spool.trouble
+    assert [record.event.code for record in caplog.records] == ["spool.full", "spool.full"]
     spool.ready("cloud", True)
     got = [value for segment in await rig.deliver(count=3) for value in values(segment)]
-    await committed(rig)
-    assert rig.held_back == [True, False]
+    rig.clock.now += 1
+    await spool.tend()
+    assert rig.held_back == [True, False], "who waits for room has it within a second"
+    assert caplog.records[-1].event.code == "spool.has_room"
     append(rig, 100 * at + 1, tokens=False)
     while books.pending:
         spool.flush()
         got += [value for segment in await rig.deliver() for value in values(segment)]
     assert got == list(range(1, 100 * (at + 1) + 1)), "the oldest stayed"
     await spool.close()
+
+
+async def drain(rig: Rig) -> list[int]:
+    rig.spool.flush()
+    got: list[int] = []
+    books = rig.spool.tail.state.sinks["cloud"]
+    while books.pending:
+        rig.spool.flush()
+        got += [value for segment in await rig.deliver() for value in values(segment)]
+    return got
+
+
+@pytest.mark.usefixtures("journal")
+async def test_a_full_disk_without_a_ballast_is_started_on_drained_and_collected_beside(small_disk: Path) -> None:
+    rig = Rig(small_disk / "data")
+    spool = await rig.open(ready=False)
+    append(rig, 1)
+    await committed(rig)
+    append(rig, 101)
+    spool.flush()
+    append(rig, 201, tokens=False)
+    spool.database.ballast.release()
+    filler = fill_up(small_disk)
+    await rig.crash()
+    spool = await rig.open()
+    append(rig, 301)
+    assert "disk is full" in spool.trouble
+    assert await drain(rig) == list(range(1, 401))
+    await committed(rig)
+    assert (spool.tail.state.sinks["cloud"].dropped, rig.remainder()) == ({}, 0)
+    assert "disk is full" in spool.trouble
+    await rig.crash()
+    spool = await rig.open()
+    assert spool.tail.state.sinks["cloud"].pending == 0
+    filler.unlink()
+    await committed(rig)
+    assert (spool.trouble, rig.remainder()) == ("", 0)
+    await spool.close()
+
+
+@pytest.mark.usefixtures("journal")
+async def test_nothing_stored_is_given_up_where_that_makes_no_room(small_disk: Path) -> None:
+    rig = Rig(small_disk / "data")
+    spool = await rig.open(ready=False)
+    for at in range(20):
+        append(rig, 100 * at + 1)
+        await committed(rig)
+    spool.database.ballast.release()
+    filler = fill_up(small_disk)
+    for at in range(20, 40):
+        append(rig, 100 * at + 1)
+        await committed(rig)
+    assert "disk is full" in spool.trouble
+    filler.unlink()
+    spool.ready("cloud", True)
+    assert await drain(rig) == list(range(1, 4001))
+    await spool.close()
+
+
+@pytest.mark.usefixtures("journal")
+async def test_reject_new_on_a_disk_that_takes_nothing_passes_readings_on_through_memory(small_disk: Path) -> None:
+    rig = Rig(small_disk / "data", section=SpoolSection(when_full="reject-new"))
+    spool = await rig.open(ready=False)
+    at = 0
+    spool.database.ballast.release()
+    spool.database.ballast.take = lambda: False  # type: ignore[method-assign]
+    while not rig.held_back:
+        append(rig, 100 * at + 1)
+        await committed(rig)
+        at += 1
+    spool.ready("cloud", True)
+    assert await drain(rig) == list(range(1, 100 * at + 1))
+    await committed(rig)
+    assert rig.held_back == [True, False]
+    append(rig, 100 * at + 1)
+    assert await drain(rig) == list(range(100 * at + 1, 100 * at + 101))
+    await rig.crash()

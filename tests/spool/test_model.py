@@ -72,8 +72,8 @@ SENT: list[Step] = [("publish", "meter", "t", 1, 20), ("seal",)]
 @example(
     {}, [*SENT, *SETTLED, ("acknowledgements", "meter"), ("reconnect", "meter", False, 1.0), ("unheard", "meter", "w")]
 )
-@example({}, [*SENT, ("deliver", "cloud", "dead"), SETTLED[1], ("acknowledgements", "meter"), ("kill", True)])
-@example({}, [("journal", "refuses"), ("measure", 3), ("journal", "takes"), ("commit",), ("kill", False)])
+@example({}, [*SENT, ("deliver", "cloud", "dead"), SETTLED[1], ("acknowledgements", "meter"), ("kill", True, 0)])
+@example({}, [("journal", "refuses"), ("measure", 3), ("journal", "takes"), ("commit",), ("kill", False, 0)])
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.sampled_from(SECTIONS), LIVES)
 def test_whatever_happens(section: dict[str, Any], steps: list[Step]) -> None:

@@ -109,15 +109,15 @@ class World:
         with contextlib.suppress(OSError):
             os.close(self.spool._lock_fd)
 
-    async def kill(self, *, power: bool = False) -> None:
+    async def kill(self, *, power: bool = False, full: int = 0) -> None:
         self.machine.power = power
         self.machine.fall()
-        await self.rebirth()
+        await self.rebirth(full)
 
-    async def rebirth(self) -> None:
+    async def rebirth(self, full: int = 0) -> None:
         await self.let_go()
         self._lose()
-        self.machine.rise()
+        self.machine.rise(full)
         await self.open()
 
     def _lose(self) -> None:
