@@ -1,6 +1,7 @@
 """The disk below the spool: full, failing, read-only, slow, gone. Readings wait where they are, or the process ends."""
 
 import contextlib
+import json
 import signal
 import sqlite3
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.clouds import archived
-from tests.end_to_end.rig import Publisher, Rig, publish, until
+from tests.end_to_end.rig import Program, Publisher, Rig, publish, until
 from tests.faults.disks import Ext4, fill, fill_inodes, mount, tmpfs, unmount
 from tests.faults.faulty_disk import FaultyDisk
 from tests.faults.line import Line
@@ -141,6 +142,44 @@ def test_a_disk_that_fills_up_at_a_checkpoint(tmp_path: Path) -> None:
         rig.wait_stored(books["delivered"])
         stored = rig.stored()
         assert (len(stored), set(stored.values())) == (books["delivered"], {1})
+
+
+@pytest.mark.fault(8)
+@pytest.mark.slow_fault
+def test_a_disk_that_the_spool_filled_up_itself(tmp_path: Path) -> None:
+    """Without a ballast nothing can be deleted on it: what waits at the broker goes on through memory."""
+    with (
+        tmpfs(tmp_path / "disk", "5m") as disk,
+        without_uplink(Rig(tmp_path, data_dir=disk / "data", extra=REJECT_NEW)) as rig,
+    ):
+        publish(rig.devices.port, range(25_000), padding=400)
+        check_degraded(rig)
+        rig.cloud.start()
+        rig.check_exactly_once(25_000)
+
+
+@pytest.mark.fault(9)
+def test_started_on_a_full_disk_with_a_backlog(tmp_path: Path) -> None:
+    """Without a ballast: what is there is delivered, what comes goes through memory, and `spool` answers."""
+    with tmpfs(tmp_path / "disk", "5m") as disk, without_uplink(Rig(tmp_path, data_dir=disk / "data")) as rig:
+        publish(rig.devices.port, range(1_000))
+        until(lambda: rig.status()["sources"]["meter"]["unacknowledged"] == 0, "everything to be committed", 20)
+        publish(rig.devices.port, range(1_000, 1_100))
+        until(lambda: rig.ledger()["received"] == 1_100, "the last of them")
+        rig.daemon.end(signal.SIGKILL)
+        filler = fill(disk)
+        (tmp_path / "asked").mkdir()
+        stats = Program(tmp_path / "asked", "spool", "stats", "--json", "-c", str(rig.configuration))
+        stats.start()
+        assert stats.wait() == 0, stats.log.read_text()
+        assert json.loads(stats.log.read_text())["pending"] == 1_100
+        filler.rename(disk / "more")
+        fill(disk)
+        rig.daemon.start()
+        check_degraded(rig)
+        rig.cloud.start()
+        publish(rig.devices.port, range(1_100, 2_000))
+        rig.check_exactly_once(2_000)
 
 
 @pytest.mark.fault(9)
