@@ -188,7 +188,7 @@ class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     max_payload: Payload = Size(256 * 1024)
     """A larger message is refused, and counted."""
     keepalive: Keepalive = Duration(30.0)
-    """After this long in silence the connection is tried."""
+    """A sixth of it in silence and the broker is asked for a sign of life; a third, and the connection is given up."""
     session_expiry: Expiry = Duration(7 * 86400.0)
     """How long the broker keeps our session, and so what it queued, while we are away."""
     backoff: BackoffRange = BackoffRange()

@@ -38,7 +38,8 @@ class ConnectOptions:
     coalesce: float = 0.0
     """How long what comes thick and fast may gather in the socket before it is read; 0 reads at once."""
     will: Will | None = None
-    connect_timeout: float = 10.0
+    connect_timeout: float = 15.0
+    """For each step on the way: TCP, TLS, CONNACK; enough for round trips of 5 s."""
 
 
 async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
@@ -47,9 +48,7 @@ async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
     `on_publish` gets all messages that one read brought, in the order of their arrival; what a resumed
     session re-sends may come before this function has returned.
     """
-    loop = asyncio.get_running_loop()
     address = Address(options.host, options.port, options.ssl is not None, options.path)
-    deadline = loop.time() + options.connect_timeout
     packet = Connect(
         client_id=options.client_id,
         username=options.username,
@@ -76,11 +75,8 @@ async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
             coalesce=options.coalesce,
         )
 
-    user_timeout = 1.5 * options.keepalive
     if address.path is None:
-        session = await dial(
-            session_of, address, options.ssl, user_timeout=user_timeout, timeout=options.connect_timeout
-        )
+        session = await dial(session_of, address, options.ssl, timeout=options.connect_timeout)
     else:
         # Here, because aiohttp weighs several megabytes.
         from collector.mqtt import websocket_dial
@@ -90,11 +86,10 @@ async def connect(options: ConnectOptions, on_publish: OnPublish) -> Session:
             address,
             options.ssl,
             largest=options.maximum_packet_size,
-            user_timeout=user_timeout,
             timeout=options.connect_timeout,
         )
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout(options.connect_timeout):
             await session.opened
     except TimeoutError:
         session.abort()

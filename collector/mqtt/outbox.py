@@ -60,6 +60,16 @@ class Outbox:
         return len(self._in_flight)
 
     @property
+    def oldest(self) -> object:
+        """The message that has waited longest for its PUBACK, another object for each; None when none waits."""
+        return next(iter(self._in_flight.values()), None)
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest payload that waits for its PUBACK."""
+        return max((len(batch.messages[index].payload) for batch, index in self._in_flight.values()), default=0)
+
+    @property
     def stalled(self) -> bool:
         """Messages wait because the broker takes only a few at a time."""
         return self._window < NARROW and bool(self._queue)

@@ -79,6 +79,8 @@ class Session(asyncio.Protocol):
         self._heartbeat = Heartbeat(connect.keepalive, ping=self._ping, dead=self._unanswered)
         self._pings: deque[asyncio.Future[None] | None] = deque()
         """The PINGREQs not answered yet, in order, and who waits for the answer."""
+        self._asked_at = 0.0
+        """When CONNECT went out."""
         self._coalesce = coalesce
         self._read_at = float("-inf")
         self._gathering: asyncio.TimerHandle | None = None
@@ -190,6 +192,7 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._asked_at = self._loop.time()
         self._write(encode.connect(self._connect, self.version))
 
     def data_received(self, data: bytes) -> None:
@@ -285,7 +288,7 @@ class Session(asyncio.Protocol):
             self._transport.close()
             return
         self.opened.set_result(None)
-        self._heartbeat.start(packet.server_keep_alive)
+        self._heartbeat.start(self._transport, self._outbox, packet, self._loop.time() - self._asked_at)
 
     def _pump(self) -> None:
         """Sends what Receive Maximum and the transport let through."""

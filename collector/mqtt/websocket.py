@@ -17,21 +17,15 @@ CLOSE_TIMEOUT: Final = 2.0
 class WebSocketTransport(asyncio.Transport):
     """What `asyncio.Protocol` expects of a transport. Received frames wait in aiohttp, 128 KiB or one at most."""
 
-    def __init__(
-        self,
-        client: ClientSession,
-        connection: ClientWebSocketResponse,
-        protocol: asyncio.Protocol,
-        user_timeout: float,
-    ) -> None:
-        """Owns `client`. `user_timeout` in seconds, as in `dial.dial`."""
+    def __init__(self, client: ClientSession, connection: ClientWebSocketResponse, protocol: asyncio.Protocol) -> None:
+        """Owns `client`."""
         super().__init__()
         self._client = client
         self._connection = connection
         self._protocol = protocol
         # Our own handle on it: aiohttp can only close in good order, which takes as long as the far end likes.
         self._socket: socket.socket = connection.get_extra_info("socket").dup()
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout * 1000))
+        self._extra = {"socket": self._socket}
         self._buffer = bytearray()
         self._full = False
         self._closing = False

@@ -25,10 +25,9 @@ async def dial(
     context: ssl.SSLContext | None,
     *,
     largest: int,
-    user_timeout: float,
     timeout: float,
 ) -> Connection:
-    """The connected protocol. Raises SessionError; like `dial.dial`, with `largest` as the most bytes of one frame."""
+    """The connected protocol. Raises SessionError. TCP, TLS and HTTP may take `timeout` seconds each."""
     client = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), ssl=context or True),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -38,7 +37,7 @@ async def dial(
     path = address.path or "/"
     url = f"{'wss' if context else 'ws'}://{address}{path}"
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(3 * timeout):
             socket = await client.ws_connect(
                 url,
                 protocols=(SUBPROTOCOL,),
@@ -49,7 +48,7 @@ async def dial(
             await socket.close()
             raise SessionError(f"{address}: {path} is a WebSocket, but none of MQTT: is it the broker's path?")
         connection = protocol()
-        transport = WebSocketTransport(client, socket, connection, user_timeout)
+        transport = WebSocketTransport(client, socket, connection)
     except SessionError:
         await client.close()
         raise

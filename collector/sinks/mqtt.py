@@ -27,9 +27,6 @@ DEAF = "MQTT 3.1.1: a message that the broker refuses looks like one that it too
 FAREWELL = 2.0
 """Seconds the broker gets to take our "offline"; a will says the same where it does not."""
 
-PATIENCE = 60.0
-"""Seconds a delivery may take before the connection counts as stuck; what was acknowledged stays settled."""
-
 
 class MqttSink:
     """`topic` may hold {collector}, {source} and {device}; each becomes one topic level."""
@@ -76,7 +73,7 @@ class MqttSink:
             if lost.done():
                 return
             if (error := future.result()) is None:
-                lost.set_result(SinkError(f"no acknowledgement for {PATIENCE:g} s"))
+                lost.set_result(SinkError("the connection has been closed"))
             else:
                 lost.set_result(SinkError(str(error), hold=error.hold, delay=error.delay))
 
@@ -110,7 +107,7 @@ class MqttSink:
             Message(topic(reading.source, reading.device), wire.single(collector, epoch, reading))
             for reading in wire.readings(part)
         ]
-        codes = await self._publish(session, messages)
+        codes = await session.publish(messages)
         if all(code == 0 for code in codes):
             return Outcome()
         outcome = Outcome()
@@ -129,21 +126,13 @@ class MqttSink:
     async def _deliver_batch(self, session: Session, part: Part) -> Outcome:
         body = zlib.compress(wire.batch(self._collector, part), LEVEL)
         message = Message(self._topic_of("", ""), body, content_type=wire.BATCH_TYPE)
-        [code] = await self._publish(session, [message])
+        [code] = await session.publish([message])
         verdict = reason.of_message(code)
         if verdict == "taken":
             return Outcome()
         if verdict == "dead":
             return Outcome(dead=dict.fromkeys(range(part.lo, part.hi), _refusal(code)))
         return Outcome(verdict, reason=_refusal(code))
-
-    async def _publish(self, session: Session, messages: list[Message]) -> list[int | None]:
-        """Ends a connection on which the broker stops answering: what is unanswered then counts as lost."""
-        stuck = asyncio.get_running_loop().call_later(PATIENCE, session.abort)
-        try:
-            return await session.publish(messages)
-        finally:
-            stuck.cancel()
 
     def _topic_of(self, source: str, device: str) -> str:
         topic = self._topics.get((source, device))

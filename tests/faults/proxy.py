@@ -19,6 +19,8 @@ class FaultProxy:
         """Nothing goes through in either direction; everything goes on where it was."""
         self.rate: float | None = None
         """Bytes a second, each way."""
+        self.delay = 0.0
+        """Seconds that everything takes, each way, however much it is."""
         self.piece = 65536
         """Most bytes that go through at once."""
         self.close_at_once = False
@@ -62,8 +64,12 @@ class FaultProxy:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, outbound: bool) -> None:
         carried = 0
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
             while data := await reader.read(self.piece):
+                if self.delay:
+                    loop.call_later(self.delay, writer.write, data)
+                    continue
                 while self.stalled:  # noqa: ASYNC110 (set from another thread)
                     await asyncio.sleep(0.02)
                 if outbound and self.close_at_once:

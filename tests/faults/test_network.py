@@ -66,18 +66,17 @@ def test_a_broker_that_lost_its_database(tmp_path: Path) -> None:
 @pytest.mark.fault(24)
 @pytest.mark.slow_fault
 def test_half_open_connections_on_both_sides(tmp_path: Path) -> None:
-    """Packets vanish; keep-alive finds out within 1.5 times its interval and a look."""
+    """Packets vanish; both ends of ours find out in ten seconds and a look, as configured by default."""
     with own_network("iptables"):
-        keepalive = 'keepalive = "2s"'
-        with Rig(tmp_path, meter=keepalive, sink=keepalive) as rig:
+        with Rig(tmp_path) as rig:
             publish(rig.devices.port, range(500))
             rig.wait_drained(500)
             with dropped(rig.cloud.port), dropped(rig.devices.port):
                 cut = time.monotonic()
                 until(lambda: sink_state(rig) != "connected", "the sink to notice")
                 until(lambda: not rig.status()["sources"]["meter"]["connected"], "the source to notice")
-                assert time.monotonic() - cut < 10
-                assert "no answer" in str(rig.status()["sinks"]["cloud"]["last_error"])
+                assert time.monotonic() - cut < 20
+                assert "the network lost the connection" in str(rig.status()["sinks"]["cloud"]["last_error"])
             publish(rig.devices.port, range(500, 1_000))
             rig.check_exactly_once(1_000)
 
@@ -88,7 +87,7 @@ def test_half_open_with_messages_under_way(tmp_path: Path) -> None:
     """What was sent into the dark comes again, and the receiver knows it."""
     count = 8_000
     with own_network("iptables"):
-        keepalive = 'keepalive = "1s"'
+        keepalive = 'keepalive = "3s"'
         with Rig(tmp_path, meter=keepalive, sink=keepalive) as rig:
             publisher = Publisher(rig.devices.port, range(count), rate=600)
             for _ in range(3):
@@ -97,6 +96,43 @@ def test_half_open_with_messages_under_way(tmp_path: Path) -> None:
                     until(lambda: sink_state(rig) != "connected", "the sink to notice")
             publisher.done()
             rig.check_exactly_once(count)
+
+
+@pytest.mark.fault(24)
+@pytest.mark.slow_fault
+def test_a_broker_that_is_cut_off_behind_a_gateway(tmp_path: Path) -> None:
+    """The gateway's TCP acknowledges everything, so that only the broker's own silence tells."""
+    proxy = FaultProxy()
+    with in_thread(proxy.serving()):
+        rig = Rig(tmp_path, cloud_port=proxy.port)
+        proxy.target = rig.cloud.port
+        with rig:
+            publish(rig.devices.port, range(100))
+            rig.wait_drained(100)
+            proxy.stalled = True
+            cut = time.monotonic()
+            publish(rig.devices.port, range(100, 600))
+            until(lambda: sink_state(rig) != "connected", "the sink to notice")
+            assert 5 < time.monotonic() - cut < 20
+            assert "no answer for 10 s" in rig.status()["sinks"]["cloud"]["last_error"]
+            proxy.stalled = False
+            rig.check_exactly_once(600)
+
+
+@pytest.mark.fault(26)
+@pytest.mark.slow_fault
+@pytest.mark.parametrize("format", ["reading", "batch"])
+def test_a_line_with_round_trips_of_five_seconds(tmp_path: Path, format: str) -> None:
+    """It connects, stays connected and delivers."""
+    proxy = FaultProxy()
+    with in_thread(proxy.serving()):
+        proxy.delay = 2.5
+        rig = Rig(tmp_path, format=format, cloud_port=proxy.port)
+        proxy.target = rig.cloud.port
+        with rig:
+            Publisher(rig.devices.port, range(1_000), rate=50).done()
+            rig.check_exactly_once(1_000)
+            assert proxy.connections == 1
 
 
 @pytest.mark.fault(25)

@@ -416,8 +416,43 @@ async def test_silence_is_found_out_by_keepalive() -> None:
         await peer.gone()
 
     async with fake_broker(script) as port:
-        session = await dial(port, keepalive=1)
-        assert str(await ended(session)) == f"127.0.0.1:{port}: no answer to a ping within 1.5 s"
+        session = await dial(port, keepalive=3)
+        assert str(await ended(session)) == f"127.0.0.1:{port}: no answer for 1 s"
+
+
+async def test_a_large_message_may_crawl_over_the_line_while_nothing_is_heard() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        message = await peer.publish()
+        await asyncio.sleep(1.8)
+        peer.puback(message.packet_id)
+        await peer.gone()
+
+    async with fake_broker(script) as port:
+        session = await dial(port, keepalive=3)
+        assert await session.publish([Message("t", bytes(10_000))]) == [0]
+        await session.close()
+        session = await dial(port, keepalive=3)
+        assert await session.publish([Message("t", bytes(100))]) == [None]
+
+
+async def test_a_broker_that_answers_everything_but_a_message_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.mqtt.heartbeat.STUCK", 1.0)
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        stuck = await peer.publish()
+        while True:
+            first, body = await peer.packet()
+            if first == 0xC0:
+                peer.raw(b"\xd0\0")
+            elif int.from_bytes(body[5:7], "big") != stuck.packet_id:
+                peer.puback(int.from_bytes(body[5:7], "big"))
+
+    async with fake_broker(script) as port:
+        session = await dial(port, keepalive=3)
+        assert await session.publish(messages(2)) == [None, 0]
+        assert "no acknowledgement of a message for 1 s" in str(await ended(session))
 
 
 async def test_the_broker_may_shorten_keepalive_and_pings_are_answered() -> None:

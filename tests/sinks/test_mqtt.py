@@ -41,9 +41,6 @@ class FakeSession:
         self.sent += messages
         return self.codes
 
-    def abort(self) -> None:
-        raise AssertionError("nothing is stuck here")
-
 
 READINGS = "edge/{collector}/{device}/readings"
 
