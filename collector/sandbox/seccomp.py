@@ -1,11 +1,13 @@
 """Loads the filters of `syscalls` with libseccomp's own binding, or pyseccomp, which has the same face."""
 
 import contextlib
+import ctypes.util
 import errno
 import importlib
 import os
 import platform
 import types
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from collector.sandbox.errors import Unavailable
@@ -24,10 +26,21 @@ _UNKNOWN = -1
 def library() -> types.ModuleType:
     """Raises Unavailable where there is neither."""
     for name in ("seccomp", "pyseccomp"):
-        # RuntimeError: pyseccomp is there, but no libseccomp.
-        with contextlib.suppress(ImportError, RuntimeError):
+        # OSError: pyseccomp is there, but no libseccomp.
+        with contextlib.suppress(ImportError, OSError), _by_their_names():
             return importlib.import_module(name)
     raise Unavailable("no libseccomp", "apt install python3-seccomp, or pip install pyseccomp")
+
+
+@contextlib.contextmanager
+def _by_their_names() -> Iterator[None]:
+    """pyseccomp would have ldconfig or even gcc look for libraries, which a container's own profile may forbid."""
+    find = ctypes.util.find_library
+    ctypes.util.find_library = {"seccomp": "libseccomp.so.2"}.get  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = find
 
 
 class Filters:

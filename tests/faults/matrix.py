@@ -69,7 +69,6 @@ ROWS = {
 
 WITHOUT_TEST = {
     43: "to come with the Modbus source",
-    48: "to come with the sandbox",
 }
 """Why a row has no test."""
 
