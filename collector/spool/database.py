@@ -317,7 +317,7 @@ def _inode(path: Path) -> int:
 
 
 def intact(body: bytes, crc: int) -> bytes | None:
-    """The msgpack in a stored body; None where it does not match its checksum."""
+    """What a stored body holds; None where it does not match its checksum."""
     try:
         plain = zlib.decompress(body)
     except (zlib.error, TypeError):

@@ -35,7 +35,7 @@ class Filling:
         self._bodies: list[bytes] = []
         self._fresh: list[Reading] = []
         self._received: dict[str, int] = {}
-        self._origins: dict[str, list[tuple[int, int]]] = {}
+        self._origins: dict[str, dict[int, int]] = {}
 
     @property
     def full(self) -> bool:
@@ -47,7 +47,7 @@ class Filling:
 
     def holds(self, source: str, token: int, fingerprint: int) -> bool:
         """Whether such a message is among those not taken yet."""
-        return (token, fingerprint) in self._origins.get(source, ())
+        return self._origins.get(source, {}).get(token) == fingerprint
 
     def forget(self, source: str) -> None:
         """None of its messages comes again."""
@@ -60,9 +60,9 @@ class Filling:
         self.count += len(readings)
         self.size += size
         self._received[source] = self._received.get(source, 0) + len(readings)
-        sent = [(origin.token, origin.fingerprint) for origin in origins if origin.token]
+        sent = {origin.token: origin.fingerprint for origin in origins if origin.token}
         if sent:
-            self._origins.setdefault(source, []).extend(sent)
+            self._origins.setdefault(source, {}).update(sent)
 
     def take(self) -> Chunk | None:
         """What came since the last take, encoded; None if nothing did."""

@@ -17,8 +17,8 @@ class Chunk(msgspec.Struct, array_like=True, tag="chunk", frozen=True):
     body: bytes
     received: dict[str, int]
     """Readings by source."""
-    origins: dict[str, list[tuple[int, int]]]
-    """By source, each message that can come again, in order of arrival: (token, fingerprint)."""
+    origins: dict[str, dict[int, int]]
+    """By source, the messages that can come again: the fingerprint of each by its token, in order of arrival."""
     at: int = 0
     """Readings of the segment that earlier chunks hold."""
 

@@ -6,7 +6,6 @@ from the database up to what is committed, from memory above.
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -34,7 +33,7 @@ from collector.spool.recovery import recover, recovered
 from collector.spool.tail import Tail
 from collector.spool.takeover import take_over
 
-TICK = 0.1
+TICK = 0.2
 """Seconds between looks at whether a commit is due."""
 
 PRESSURE_AFTER = 0.5
@@ -208,10 +207,11 @@ class Spool:
 
     async def run(self) -> None:
         """Commits whenever one is due. Raises SpoolError when the disk side cannot go on."""
+        loop = asyncio.get_running_loop()
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK):
-                    await self._nudge.wait()
+            tick = loop.call_later(TICK, self._nudge.set)
+            await self._nudge.wait()
+            tick.cancel()
             self._nudge.clear()
             await self.tend()
 

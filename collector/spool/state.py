@@ -6,7 +6,6 @@ SIGKILL finds everything again in the journal, a power cut the last commit.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 
 import msgspec
 from msgspec.structs import replace
@@ -36,10 +35,11 @@ from collector.spool.records import (
 
 
 class Sent(msgspec.Struct, array_like=True, frozen=True):
-    """A source message that may come again: its fingerprint and the segment that holds its readings."""
+    """Messages of one source that may come again, and the segment that holds their readings."""
 
-    fingerprint: int
     id: int
+    fingerprints: dict[int, int]
+    """By token."""
 
 
 class State(msgspec.Struct):
@@ -55,8 +55,8 @@ class State(msgspec.Struct):
     sinks: dict[str, Progress] = {}
     received: dict[str, int] = {}
     """Readings given a seq, by source, over all runs."""
-    sent: dict[str, dict[int, Sent]] = {}
-    """By source and token, what may come again, in order of arrival."""
+    sent: dict[str, list[Sent]] = {}
+    """By source, what may come again, in order of arrival; under a token that comes twice the last message counts."""
     dead: list[DeadLetter] = []
     """Dead letters not in the database yet."""
     boots: dict[str, Boot] = {}
@@ -71,6 +71,14 @@ class State(msgspec.Struct):
         """Every sink is done with the segments up to and including this id."""
         behind = [sink.low for sink in self.sinks.values() if sink.left is None or sink.low < sink.left - 1]
         return min(behind, default=self.next_id - 1)
+
+    def holder(self, source: str, token: int, fingerprint: int) -> int | None:
+        """The segment that holds the readings of a message that comes again; None if none does."""
+        for sent in reversed(self.sent.get(source, [])):
+            known = sent.fingerprints.get(token)
+            if known is not None:
+                return sent.id if known == fingerprint else None
+        return None
 
     def configured(self, sink: str) -> bool:
         found = self.sinks.get(sink)
@@ -114,10 +122,9 @@ class State(msgspec.Struct):
             case Forget():
                 self.sent.pop(record.source, None)
             case Confirm():
-                sent = self.sent.get(record.source, {})
-                # In order of arrival, so of segments: what is confirmed comes first.
-                for token in list(takewhile(lambda token: sent[token].id <= record.through, sent)):
-                    del sent[token]
+                self.sent[record.source] = [
+                    sent for sent in self.sent.get(record.source, []) if sent.id > record.through
+                ]
             case Refuse():
                 self._count(record.source, record.count)
                 for sink in self.sinks.values():
@@ -153,11 +160,8 @@ class State(msgspec.Struct):
         self.next_id = max(self.next_id, chunk.id + 1)
         for source, count in chunk.received.items():
             self._count(source, count)
-        for source, messages in chunk.origins.items():
-            sent = self.sent.setdefault(source, {})
-            for token, fingerprint in messages:
-                sent.pop(token, None)
-                sent[token] = Sent(fingerprint, chunk.id)
+        for source, fingerprints in chunk.origins.items():
+            self.sent.setdefault(source, []).append(Sent(chunk.id, fingerprints))
 
     def _count(self, source: str, count: int) -> None:
         """Readings that were given a seq: every configured sink wants them."""
@@ -235,10 +239,7 @@ class State(msgspec.Struct):
         With `letters` it says what is still to be done to the table of dead letters; a commit does it, and says with
         `committed` how far the database reaches by it.
         """
-        sent = {
-            source: {token: message for token, message in table.items() if message.id >= since}
-            for source, table in self.sent.items()
-        }
+        sent = {source: [sent for sent in messages if sent.id >= since] for source, messages in self.sent.items()}
         told = replace(self, sent=sent, committed=self.committed if committed is None else committed)
         if not letters:
             told.dead, told.buried = [], []

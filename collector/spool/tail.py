@@ -4,7 +4,6 @@ All of it is synchronous: a burst is appended, journaled and handed on within on
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 
 import msgspec
 
@@ -76,6 +75,8 @@ class Tail:
         self._journal = journal
         self._previous_file_through = self.committed
         self._compact_at = 2 * ROTATE_BYTES
+        self._grown = 0
+        """Messages of sources since the last look at which of them to forget."""
         self._clock = clock
         self._windows = windows
         self._on_safe = on_safe
@@ -110,12 +111,9 @@ class Tail:
 
     def sent(self, source: str, token: int, fingerprint: int) -> int | None:
         """The segment that holds the readings of a message the source sends again; None if it is new to us."""
-        known = self.state.sent.get(source, {}).get(token)
-        if known is not None and known.fingerprint == fingerprint:
-            return known.id
-        if self.filling is not None:
-            return self.filling.id if self.filling.holds(source, token, fingerprint) else None
-        return None
+        if self.filling is not None and self.filling.holds(source, token, fingerprint):
+            return self.filling.id
+        return self.state.holder(source, token, fingerprint)
 
     def forget(self, source: str) -> None:
         """The far end has lost its session, so nothing it sends is a repetition."""
@@ -126,8 +124,8 @@ class Tail:
 
     def unconfirmed(self, source: str) -> int:
         """The last segment of which the source has been acknowledged all, if its far end may not know it; else 0."""
-        first = next(iter(self.state.sent.get(source, {}).values()), None)
-        return self.safe if first is not None and first.id <= self.safe else 0
+        sent = self.state.sent.get(source)
+        return self.safe if sent and sent[0].id <= self.safe else 0
 
     def confirmed(self, source: str, through: int) -> None:
         """The far end knows of those acknowledgements: under the same token it sends something new from here on."""
@@ -266,24 +264,26 @@ class Tail:
                 self._degrade(error)
         self.state.apply(record)
         if isinstance(record, Chunk):
-            self._outgrow(record.origins)
+            self._outgrow(sum(map(len, record.origins.values())))
         if self.journaled and self._journal.overdue and self._previous_file_through <= self.safe:
             self.rotate()
 
-    def _outgrow(self, sources: Iterable[str]) -> None:
-        """Forgets messages long safe, and so long acknowledged that the source has taken note.
+    def _outgrow(self, messages: int) -> None:
+        """Forgets now and then messages long safe, and so long acknowledged that the source has taken note.
 
         Not by its window alone: Mosquitto 2.0.11 hands over a whole window for every acknowledgement.
         """
-        for source in sources:
-            sent = self.state.sent[source]
-            excess = len(sent) - max(self._windows.get(source, 0), REMEMBERED)
-            if excess >= REMEMBERED // 4:
-                outgrown = list(islice(sent, excess))
-                # In order of arrival, so of segments: with the last of them all are safe.
-                if sent[outgrown[-1]].id <= self.safe:
-                    for token in outgrown:
-                        del sent[token]
+        self._grown += messages
+        if self._grown < REMEMBERED // 4:
+            return
+        self._grown = 0
+        for source, sent in self.state.sent.items():
+            room = max(self._windows.get(source, 0), REMEMBERED)
+            for at in reversed(range(len(sent))):
+                if room <= 0 and sent[at].id <= self.safe:
+                    del sent[: at + 1]
+                    break
+                room -= len(sent[at].fingerprints)
 
     def rotate(self, *, alone: bool = False) -> None:
         """Goes on in a fresh journal file, or finds that the file system still refuses.

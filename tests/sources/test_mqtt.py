@@ -269,7 +269,7 @@ async def test_a_new_message_under_the_packet_id_of_an_acknowledged_one_is_new(
         await peer.expect(0xC0)
         if answered:
             peer.raw(b"\xd0\0")
-            await until(lambda: rig.spool.tail.state.sent == {"meter": {}})
+            await until(lambda: rig.spool.tail.state.sent == {"meter": []})
         peer.reset()
 
     async with fake_broker(script) as port:

@@ -13,7 +13,7 @@ from collector.spool.state import State
 
 
 def chunk(id: int) -> Chunk:
-    return Chunk(id, 10 * id, 3, Regime("boot", 0, True), b"abc" * id, {"air": 3}, {"air": [(id, id * 7)]})
+    return Chunk(id, 10 * id, 3, Regime("boot", 0, True), b"abc" * id, {"air": 3}, {"air": {id: id * 7}})
 
 
 def begun(directory: Path, lsn: int = 0) -> tuple[Journal, State]:

@@ -18,7 +18,7 @@ AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file
 
 
 def chunk(id: int) -> Chunk:
-    return Chunk(id, 10 * id, 3, Regime("boot", 0, True), b"abc" * id, {"air": 3}, {"air": [(id, id * 7)]})
+    return Chunk(id, 10 * id, 3, Regime("boot", 0, True), b"abc" * id, {"air": 3}, {"air": {id: id * 7}})
 
 
 def written(directory: Path, count: int = 3) -> tuple[Path, list[int]]:
