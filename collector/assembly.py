@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from collector import check_modbus
+from collector import capture, check_modbus
 from collector.backoff import Backoff
+from collector.capture import Recorder
 from collector.clock import Clock
 from collector.config import model, port
 from collector.config.credentials import tls_files
@@ -93,6 +94,18 @@ def _intake(
             source = _modbus_source(name, section, profiles)
             device = _fixed_device(name, identity=True)
             backoff = section.backoff
+        case model.ReplaySource():
+            from collector.sources.replay import ReplaySource
+
+            profile = _profile(section, loaded)
+            messages = capture.read_head(section.path).messages
+            source = ReplaySource(section.path, None if messages else profile.framer, section.speed)
+            device = (
+                _topic_device(name, section)
+                if messages
+                else _fixed_device(section.device or name, identity=section.device_field is not None)
+            )
+            backoff = section.backoff
         case model.HostSource():
             from collector.sources import host
 
@@ -109,7 +122,19 @@ def _intake(
         seen = SourceDevices(devices, name, "", "host", interval, lambda reading: host.units(reading.fields))
     else:
         seen = SourceDevices(devices, name, profile.id, profile.name, 0.0, profile.units_of)
-    return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock), seen)
+    recorder = _recorder(name, section, loaded.record, clock)
+    return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock), seen, recorder)
+
+
+def _recorder(name: str, section: model.Source, folder: Path | None, clock: Clock) -> Recorder | None:
+    """Raises ConfigurationError for a directory in which nothing can be recorded."""
+    if folder is None:
+        return None
+    if not isinstance(section, model.SerialSource | model.MqttSource):
+        said = "source %s: %s sources are not recorded: they have answers, not bytes that come by themselves"
+        events.RECORDING_ENDED.log(said, name, section.__struct_config__.tag, source=name)
+        return None
+    return Recorder(folder, name, section.profile, isinstance(section, model.MqttSource), clock.monotonic())
 
 
 def _serial_source(section: model.SerialSource, profile: Profile) -> Source:
@@ -158,7 +183,7 @@ def _load_profile(id: str, loaded: Loaded) -> Profile:
     return library.load(id, [loaded.folder / "firmware_profiles", library.builtin_folder()])
 
 
-def _profile(section: model.MqttSource | model.SerialSource, loaded: Loaded) -> Profile:
+def _profile(section: model.MqttSource | model.SerialSource | model.ReplaySource, loaded: Loaded) -> Profile:
     profile = _load_profile(section.profile, loaded)
     return profile.with_options(Options(**{name: getattr(section, name) for name in Options.__struct_fields__}))
 
@@ -177,7 +202,7 @@ def _fixed_device(name: str, *, identity: bool) -> Device:
     return lambda carried, topic: carried if identity and carried is not None else name
 
 
-def _topic_device(name: str, section: model.MqttSource) -> Device:
+def _topic_device(name: str, section: model.MqttSource | model.ReplaySource) -> Device:
     """The source's own rule, else the profile's identity, else what the wildcards matched, else the source's name."""
 
     def device(carried: str | None, topic: str | None) -> str:

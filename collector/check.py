@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from collector import check_modbus, check_sinks
+from collector import capture, check_modbus, check_sinks
 from collector.config import credentials
 from collector.config.credentials import LOCAL_NAMES
 from collector.config.decode import nearest
@@ -17,6 +17,7 @@ from collector.config.model import (
     ModbusSource,
     MqttSink,
     MqttSource,
+    ReplaySource,
     SerialSource,
 )
 from collector.errors import ConfigurationError
@@ -124,13 +125,15 @@ def _profiles(configuration: Configuration, folders: list[Path], findings: Findi
             ]
             check_modbus.source(source, profiles, key, findings)
             continue
-        if not isinstance(source, SerialSource | MqttSource):
+        if not isinstance(source, SerialSource | MqttSource | ReplaySource):
             continue
         profile = _profile(source.profile, folders, known, (*key, "profile"), findings)
         if profile is None:
             continue
         if isinstance(source, SerialSource):
             _serial(source, profile, key, findings)
+        if isinstance(source, ReplaySource):
+            _capture(source, profile, key, findings)
         _options(source, profile, key, findings)
         if (
             isinstance(profile.declaration.payload, CsvPayload)
@@ -173,7 +176,18 @@ def _serial(source: SerialSource, profile: Profile, key: Key, findings: Findings
         findings.mistake((*key, "interval"), f"{fault}; lengthen it")
 
 
-def _options(source: SerialSource | MqttSource, profile: Profile, at: Key, findings: Findings) -> None:
+def _capture(source: ReplaySource, profile: Profile, key: Key, findings: Findings) -> None:
+    try:
+        head = capture.read_head(source.path)
+    except ConfigurationError as error:
+        findings.mistake((*key, "path"), f"{error}; name a capture of run --record")
+        return
+    if not head.messages and not profile.cuts_a_stream:
+        fault = f"{quoted(profile.id)} reads messages, and {quoted(source.path.name)} holds what a line brought"
+        findings.mistake((*key, "profile"), f"{fault}; name a profile such as {quoted(head.profile)}")
+
+
+def _options(source: SerialSource | MqttSource | ReplaySource, profile: Profile, at: Key, findings: Findings) -> None:
     """Only open profiles, which keep every key they meet, let a source name the time and device fields."""
     try:
         profile.with_options(Options(**{name: getattr(source, name) for name in Options.__struct_fields__}))

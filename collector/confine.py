@@ -30,6 +30,7 @@ MODULES: dict[type, str] = {
     model.SerialSource: "collector.sources.serial",
     model.ModbusSource: "collector.sources.modbus",
     model.HostSource: "collector.sources.host",
+    model.ReplaySource: "collector.sources.replay",
     model.MqttSink: "collector.sinks.mqtt",
     model.HttpSink: "collector.sinks.http",
     model.FileSink: "collector.sinks.file",
@@ -82,8 +83,12 @@ def _reach(loaded: Loaded) -> Reach:
                 reach.devices.add(Path("/dev"))
             if isinstance(line, str):
                 reach.devices.add(Path(line))
+        elif isinstance(section, model.ReplaySource):
+            reach.read.add(section.path)
         elif isinstance(section, model.FileSink):
             reach.write.update(_there(section.path.parent))
+    if loaded.record is not None:
+        reach.write.add(loaded.record)
     if configuration.sinks:
         reach.write.update(_spool(configuration.collector.data_dir))
     if configuration.status.listen is not None:

@@ -64,6 +64,9 @@ class Intake(Protocol):
     def connected(self) -> None:
         """Open, or subscribed."""
 
+    def raw(self, data: bytes) -> None:
+        """Bytes as they came off a line, before anything is made of them; for a recording."""
+
     def frames(self, frames: list[Frame]) -> None:
         """Frames in order of arrival, a burst at a time; those with a token are acknowledged once safe."""
 

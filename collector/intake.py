@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from zlib import crc32
 
 from collector.backoff import Backoff
+from collector.capture import Recorder
 from collector.clock import Clock
 from collector.contracts import Source
 from collector.devices import SourceDevices
@@ -49,6 +50,7 @@ class SourceIntake:
         clock: Clock,
         backoff: Backoff,
         devices: SourceDevices | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """`device` names the device from the profile's identity and the topic; without a spool nothing is kept."""
         self.name = name
@@ -73,6 +75,7 @@ class SourceIntake:
         self._waiting: deque[tuple[int, list[int]]] = deque()
         """Per burst, in order of arrival: the segment that must be safe, and the tokens to acknowledge."""
         self._devices = devices
+        self._recorder = recorder
         self._identities: set[str] = set()
         """Devices that were seen because their frames carry who they are."""
         self._topics: dict[str | None, tuple[str, int]] = {}
@@ -105,9 +108,16 @@ class SourceIntake:
         self.troubles.clear()
         events.SOURCE_CONNECTED.log("source %s: connected", self.name, source=self.name)
 
+    def raw(self, data: bytes) -> None:
+        if self._recorder is not None:
+            self._record(self._recorder, data, None)
+
     def frames(self, frames: list[Frame]) -> None:
         """Decodes a burst and hands it to the spool in one piece; each refused frame is counted and let go."""
         assert self._decode is not None
+        if self._recorder is not None and self._recorder.messages:
+            for frame in frames:
+                self._record(self._recorder, frame.payload, frame.topic)
         now, clock = self._now()
         readings: list[Reading] = []
         origins: list[Origin] = []
@@ -255,6 +265,12 @@ class SourceIntake:
             self._identities.clear()
         self._identities.add(name)
         return True
+
+    def _record(self, recorder: Recorder, data: bytes, topic: str | None) -> None:
+        if not recorder.record(data, topic, self._clock.monotonic()):
+            self._recorder = None
+            said = "source %s: no longer recorded into %s (%s); collecting goes on"
+            events.RECORDING_ENDED.log(said, self.name, recorder.path, recorder.trouble, source=self.name)
 
     def _press(self) -> None:
         if self._spool is not None and self.source.window:

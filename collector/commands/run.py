@@ -4,20 +4,30 @@ import argparse
 import asyncio
 import faulthandler
 import os
+from pathlib import Path
 
 from collector.check import load_checked
 from collector.commands import configuration
 from collector.config.load import Loaded
+from collector.errors import ConfigurationError
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("run", help="collect readings until told to stop")
+    parser.add_argument(
+        "--record",
+        metavar="DIR",
+        type=Path,
+        help="record what comes over lines and from brokers into DIR, for sources of type replay",
+    )
     configuration.command(parser, load_checked, run)
 
 
-def run(loaded: Loaded, _: argparse.Namespace) -> int:
-    """0 after SIGTERM or SIGINT, 1 when the spool failed, 75 after SIGHUP."""
+def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
+    """0 after SIGTERM or SIGINT, 1 when the spool failed, 75 after SIGHUP. Raises ConfigurationError."""
     os.umask(0o077)
+    if arguments.record is not None:
+        loaded = loaded._replace(record=_directory(arguments.record))
     faulthandler.enable()  # the watchdog ends us with SIGABRT: the log shall say what we were doing
 
     import uvloop
@@ -41,3 +51,11 @@ def run(loaded: Loaded, _: argparse.Namespace) -> int:
         log.start()  # a thread, so not before: the wall would leave it outside
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(daemon.run(loaded, wall))
+
+
+def _directory(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError([f"--record {path}: {error.strerror}; name another directory"]) from None
+    return path.absolute()

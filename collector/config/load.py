@@ -22,6 +22,8 @@ class Loaded(NamedTuple):
     path: Path
     mistakes: Sequence[str] = ()
     """Only where somebody goes on in spite of them."""
+    record: Path | None = None
+    """The directory in which sources record what comes in: the command line's to say, not the configuration's."""
 
     @property
     def folder(self) -> Path:

@@ -194,6 +194,24 @@ class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     backoff: BackoffRange = BackoffRange()
 
 
+class ReplaySource(Section, frozen=True, kw_only=True, tag="replay"):
+    path: Path
+    """A capture that `run --record` has written."""
+    profile: Text
+    speed: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
+    """2 plays twice as fast, 0 as fast as it goes."""
+    topics: Annotated[list[Text], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["#"])
+    """Of recorded messages: the filters whose wildcards name the device."""
+    device: Text | None = None
+    time_field: Text | None = None
+    time_unit: TimeUnit = "s"
+    device_field: Text | None = None
+    columns: list[Text] | None = None
+    column_units: dict[str, Text] | None = None
+    separator: Text | None = None
+    backoff: BackoffRange = BackoffRange()
+
+
 class HostSource(Section, frozen=True, kw_only=True, tag="host"):
     interval: Pause = Duration(30.0)
     """How often the figures are read."""
@@ -272,7 +290,7 @@ class SandboxSection(Section, frozen=True, kw_only=True):
     """enforce: what is not needed fails; log: it is only logged; off: nothing is forbidden."""
 
 
-Source = SerialSource | ModbusSource | MqttSource | HostSource
+Source = SerialSource | ModbusSource | MqttSource | HostSource | ReplaySource
 Sink = MqttSink | HttpSink | FileSink
 
 

@@ -19,6 +19,7 @@ from collector.config.model import (
     ModbusSource,
     MqttSink,
     MqttSource,
+    ReplaySource,
     SerialSource,
     Sink,
     Source,
@@ -99,12 +100,18 @@ def _source(source: Source, key: Key, findings: Findings) -> None:
     if isinstance(source, ModbusSource):
         _modbus(source, key, findings)
         return
-    if isinstance(source, SerialSource | MqttSource) and source.time_field is None and source.time_unit != "s":
+    if (
+        isinstance(source, SerialSource | MqttSource | ReplaySource)
+        and source.time_field is None
+        and source.time_unit != "s"
+    ):
         findings.mistake((*key, "time_unit"), "means nothing without time_field; add that or remove this")
     if isinstance(source, SerialSource):
         _place(source.port, port.parse, (*key, "port"), findings)
+    if isinstance(source, ReplaySource) and not source.path.is_absolute():
+        findings.mistake((*key, "path"), "is relative; give an absolute path")
     if source.device is not None:
-        topics = source.topics if isinstance(source, MqttSource) else []
+        topics = source.topics if isinstance(source, MqttSource | ReplaySource) else []
         _device(source.device, topics, (*key, "device"), findings)
 
 

@@ -118,6 +118,12 @@ FRAME_REFUSED = Event(
     "fd325abe006f451fb847c30fc21037e2",
     "frames are not what the profile says; counted, one line a minute",
 )
+RECORDING_ENDED = Event(
+    "source.not_recorded",
+    logging.WARNING,
+    "995a4cf8a479427aa283d707e19279fa",
+    "what a source brings is not recorded, or no longer, although `run --record` asked for it",
+)
 SINK_CONNECTED = Event(
     "sink.connected",
     logging.INFO,

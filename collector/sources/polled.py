@@ -37,7 +37,12 @@ class PolledSource:
     async def run(self, intake: Intake) -> None:
         """Raises SourceError when the port cannot be opened, is unplugged or hangs up."""
         answers = _Answers(self._new_framer)
-        line = await open_line(self._port, self._settings, answers.feed)
+
+        def receive(data: bytes) -> None:
+            intake.raw(data)
+            answers.feed(data)
+
+        line = await open_line(self._port, self._settings, receive)
         rounds = asyncio.create_task(self._poll(line, answers, intake))
         try:
             intake.connected()

@@ -64,6 +64,7 @@ class FrameStream:
         self._complained = False
 
     def feed(self, data: bytes) -> None:
+        self._intake.raw(data)
         frames, ignored = self._framer.feed(data), self._framer.ignored
         self._framer.ignored = 0
         if frames:

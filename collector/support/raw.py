@@ -14,7 +14,8 @@ from collector.mask import MASK
 
 _SECTIONS: tuple[type[model.Section], ...] = (
     *(model.CollectorSection, model.SpoolSection, model.StatusSection, model.LogSection, model.SandboxSection),
-    *(model.SerialSource, model.MqttSource, model.HostSource, model.MqttSink, model.HttpSink, model.FileSink),
+    *(model.SerialSource, model.ModbusSource, model.ModbusDevice, model.MqttSource, model.HostSource),
+    *(model.ReplaySource, model.MqttSink, model.HttpSink, model.FileSink),
     model.BackoffRange,
 )
 _KNOWN = {"type", *(field.encode_name for section in _SECTIONS for field in msgspec.structs.fields(section))}

@@ -66,7 +66,7 @@ level = "info"
 
 
 def test_the_example_of_the_design_is_accepted_without_a_word(tmp_path: Path) -> None:
-    configuration, warnings, _, path, _ = loaded(tmp_path, DESIGN_EXAMPLE)
+    configuration, warnings, _, path, *_ = loaded(tmp_path, DESIGN_EXAMPLE)
     assert warnings == []
     assert path == tmp_path / "collector.toml"
     assert configuration.collector.id == "greenhouse-01"
@@ -134,7 +134,7 @@ def test_one_url_in_a_list_and_a_token_are_no_warning(tmp_path: Path) -> None:
             "sinks.s.keep: 0 is out of range; give 1 to 1000",
         ),
         ("[sources.m]\ntype = 'seriall'", 'sources.m.type: unknown type "seriall"; did you mean "serial"?'),
-        ("[sources.m]", 'sources.m.type: missing; give one of "host", "modbus", "mqtt", "serial"'),
+        ("[sources.m]", 'sources.m.type: missing; give one of "host", "modbus", "mqtt", "replay", "serial"'),
         ("[sources.m]\ntype = 3", "sources.m.type: expected a string, found an integer; give a string"),
         ("[sources]\nm = 3", "sources.m: expected a table, found an integer; give a table"),
         ("sources = 3", "sources: expected a table, found an integer; give a table"),

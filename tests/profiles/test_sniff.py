@@ -107,14 +107,15 @@ def test_bytes_and_readings_of_a_line(device: Device) -> None:
     assert sniff.end(interrupt=True) == (0, "", "")
 
 
-def test_which_profile_fits_a_line(device: Device) -> None:
-    sniff = Sniff(device.port, "--seconds", "2")
+def test_which_profile_fits_a_line(device: Device, tmp_path: Path) -> None:
+    sniff = Sniff(device.port, "--seconds", "2", "--save", str(tmp_path / "saved"))
     device.wait_opened()
     device.write(b"\0" + SDS011 * 3)
     code, out, error = sniff.end()
     assert (code, error) == (0, "")
     suggestion = out.partition("Profiles that fit, the likeliest first:\n")[2]
     assert suggestion == "  nova-sds011: 3 frames, 3 readings, 0 refused, 1 bytes skipped\n"
+    assert (tmp_path / "saved").read_bytes() == b"\0" + SDS011 * 3
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,8 @@ def test_an_unplugged_line(device: Device) -> None:
         (["mqtt://u@h"], 2, "user name"),
         (["mqtt://h", "--password-file", "/missing"], 2, "/missing does not exist"),
         (["/dev/null", "--seconds", "nan"], 2, "--seconds: nan is not between"),
+        (["mqtt://h", "--save", "file"], 2, "--save: keeps the bytes of a line; edge-collector run --record"),
+        (["/dev/null", "--save", "/"], 2, "--save /: File exists; name another file"),
         (["/dev/null", "--profile", "nova"], 2, "profile 'nova' is not known"),
         (["/dev/null", "--profile", "tasmota"], 2, "reads MQTT messages; give a broker's URL"),
         (["/dev/null", "--baudrate", "1"], 2, "--baudrate: 1 is not between"),

@@ -10,6 +10,7 @@ from collector.reading import Decoded, Frame
 class RecordingIntake:
     def __init__(self) -> None:
         self.connections = 0
+        self.bytes = b""
         self.payloads: list[bytes] = []
         self.taken: list[Decoded] = []
         self.refusals: Counter[str] = Counter()
@@ -18,6 +19,9 @@ class RecordingIntake:
 
     def connected(self, session_present: bool = True) -> None:
         self.connections += 1
+
+    def raw(self, data: bytes) -> None:
+        self.bytes += data
 
     def frames(self, frames: list[Frame]) -> None:
         self.payloads += [frame.payload for frame in frames]

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from collector.commands.profiles.folders import FAILED, WRONG_USAGE, add_option, searched
 from collector.errors import CollectorError, ConfigurationError
@@ -27,6 +28,7 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_option(parser)
     line = parser.add_argument_group("serial lines")
     line.add_argument("--baudrate", metavar="N", type=int, help="default: the profile's, else 9600")
+    line.add_argument("--save", metavar="FILE", type=Path, help="keep the bytes, for profiles new and decode")
     broker = parser.add_argument_group("brokers")
     broker.add_argument("--topic", metavar="FILTER", action="append", help="what to subscribe to, repeatable")
     broker.add_argument("--username", metavar="U")

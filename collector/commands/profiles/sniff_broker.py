@@ -23,6 +23,8 @@ def listen(arguments: argparse.Namespace, folders: Sequence[Path], profile: Prof
     """Raises ConfigurationError for wrong arguments, SourceError for a broker that cannot be reached or is lost."""
     if arguments.baudrate is not None:
         raise ConfigurationError(["--baudrate: brokers have none"])
+    if arguments.save is not None:
+        raise ConfigurationError(["--save: keeps the bytes of a line; edge-collector run --record records messages"])
     broker, filters = _target(arguments.where, arguments.topic or [])
     tried = [Candidate(one) for one in loaded(folders)] if profile is None else []
     output = Output()

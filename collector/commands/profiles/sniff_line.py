@@ -6,6 +6,7 @@ import select
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -27,8 +28,10 @@ def listen(arguments: argparse.Namespace, folders: Sequence[Path], profile: Prof
     tried = [Candidate(one) for one in loaded(folders) if one.cuts_a_stream] if profile is None else []
     framer = profile.framer() if profile is not None else None
     output, start, refused = Output(), time.monotonic(), 0
+    save = _open(arguments.save)
     try:
         for data in _reads(arguments.where, settings, arguments.seconds):
+            save.write(data)
             output.data(time.monotonic() - start, data)
             for one in tried:
                 one.feed(data)
@@ -42,6 +45,8 @@ def listen(arguments: argparse.Namespace, folders: Sequence[Path], profile: Prof
                 output.say(f"    refused so far: {said}", "red")
     except KeyboardInterrupt:
         pass
+    finally:
+        save.close()
     if profile is None:
         for one in tried:
             one.end()
@@ -49,6 +54,16 @@ def listen(arguments: argparse.Namespace, folders: Sequence[Path], profile: Prof
         if not any(one.readings for one in tried):
             output.say(f"Listened at {settings.baudrate} baud; --baudrate tries another.")
     return DONE
+
+
+def _open(file: Path | None) -> BinaryIO:
+    """Where the bytes are kept. Raises ConfigurationError for a file that is there, or cannot be made."""
+    if file is None:
+        return Path(os.devnull).open("wb", buffering=0)
+    try:
+        return file.open("xb", buffering=0)
+    except OSError as error:
+        raise ConfigurationError([f"--save {file}: {error.strerror}; name another file"]) from None
 
 
 def _settings(profile: Profile | None, baudrate: int | None) -> SerialSettings:
