@@ -144,9 +144,11 @@ def _serial_source(section: model.SerialSource, profile: Profile) -> Source:
     if polling is None or interval is None:
         from collector.sources.serial import SerialSource
 
-        return SerialSource(where, line, profile.framer)
+        return SerialSource(where, line, profile.framer, polling.wake if polling is not None else ())
     from collector.sources.polled import PolledSource
 
+    if section.warm_up is not None:
+        polling = msgspec.structs.replace(polling, warm_up=section.warm_up)
     return PolledSource(where, line, profile.framer, polling, interval)
 
 

@@ -166,14 +166,10 @@ def _serial(source: SerialSource, profile: Profile, key: Key, findings: Findings
     elif source.baudrate is None and profile.serial is None:
         fault = f"missing, and profile {quoted(source.profile)} names none"
         findings.mistake((*key, "baudrate"), f"{fault}; give the device's, such as 9600")
-    if source.interval is None:
-        return
-    if profile.polling is None:
-        fault = f"profile {quoted(source.profile)} knows nothing to ask, for its device speaks by itself"
-        findings.mistake((*key, "interval"), f"{fault}; remove this")
-    elif source.interval <= profile.polling.shortest:
-        fault = f"is not more than {profile.polling.shortest:g} s, which waking and warming up take"
-        findings.mistake((*key, "interval"), f"{fault}; lengthen it")
+    for name in ("interval", "warm_up"):
+        if getattr(source, name) is not None and profile.polling is None:
+            fault = f"profile {quoted(source.profile)} knows nothing to ask, for its device speaks by itself"
+            findings.mistake((*key, name), f"{fault}; remove this")
 
 
 def _capture(source: ReplaySource, profile: Profile, key: Key, findings: Findings) -> None:

@@ -110,6 +110,8 @@ class SerialSource(SerialLine, frozen=True, kw_only=True, tag="serial"):
     """What the bytes mean; `edge-collector profiles list` names all."""
     interval: Pause | None = None
     """How often to ask a device that its profile knows how to ask; by default what the profile says."""
+    warm_up: Wait | None = None
+    """How long what it says after waking, or after the start, is not believed; by default what the profile says."""
     device: Text | None = None
     """What the device is called in its readings; of MQTT sources `{1}` is the level the first wildcard matched."""
     time_field: Text | None = None

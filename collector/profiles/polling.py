@@ -10,10 +10,13 @@ from collector.profiles.table import Hex, Table
 
 
 class Polling(Table, frozen=True, kw_only=True):
-    """One round: wake, warm-up, each request with its answer, sleep. Commands themselves are not answered."""
+    """One round: wake, warm-up, each request with its answer, sleep. Answers to commands are not waited for.
+
+    A device that is asked more often than it could warm up is woken once and stays awake.
+    """
 
     requests: list[Hex] = []
-    """Each is answered by one frame. Empty: the device speaks by itself once it is awake."""
+    """Each is answered by one frame. Empty: the device speaks by itself; one frame a round is taken."""
     interval: Duration | None = None
     """From round to round, where the source does not say. None: only a source that says it polls."""
     timeout: Duration = Duration(1.0)
@@ -26,7 +29,7 @@ class Polling(Table, frozen=True, kw_only=True):
     wake: list[Hex] = []
     sleep: list[Hex] = []
     warm_up: Duration = Duration(0.0)
-    """What comes so soon after waking is not believed; where nothing wakes the device, after the port is opened."""
+    """What comes so soon after waking, or after the port was opened, is not believed."""
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
         for key in ("requests", "init", "wake", "sleep"):
@@ -38,10 +41,3 @@ class Polling(Table, frozen=True, kw_only=True):
             yield "requests", "missing: nothing is asked and nothing woken"
         if self.timeout <= 0:
             yield "timeout", "must be more than 0"
-        if self.interval is not None and self.interval <= self.shortest:
-            yield "interval", f"must be more than {self.shortest:g} s, which one round takes"
-
-    @property
-    def shortest(self) -> float:
-        """Seconds that one round takes at least."""
-        return self.warm_up if self.wake else 0.0

@@ -26,6 +26,8 @@ class PolledSource:
         self._new_framer = framer
         self._polling = polling
         self._interval = interval
+        self._naps = bool(polling.wake) and interval > polling.warm_up
+        """It sleeps from round to round."""
         self._paused = False
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
@@ -55,7 +57,10 @@ class PolledSource:
     async def _poll(self, line: Line, answers: "_Answers", intake: Intake) -> None:
         polling, loop = self._polling, asyncio.get_running_loop()
         await self._send(line, polling.init)
-        if not polling.wake:
+        if not self._naps:
+            await self._send(line, polling.wake)
+            if polling.warm_up:
+                intake.trouble(None, f"warming up: what it says in the first {polling.warm_up:g} s is not believed")
             await asyncio.sleep(polling.warm_up)
         due = loop.time()
         while True:
@@ -67,7 +72,7 @@ class PolledSource:
 
     async def _round(self, line: Line, answers: "_Answers", intake: Intake) -> None:
         polling = self._polling
-        if polling.wake:
+        if self._naps:
             await self._send(line, polling.wake)
             await asyncio.sleep(polling.warm_up)
         for request in polling.requests or [Hex()]:
@@ -75,7 +80,8 @@ class PolledSource:
             if frame is not None and not self._paused:
                 intake.frames([Frame(frame)])
             await asyncio.sleep(polling.turnaround)
-        await self._send(line, polling.sleep)
+        if self._naps:
+            await self._send(line, polling.sleep)
 
     async def _ask(self, line: Line, answers: "_Answers", intake: Intake, request: bytes) -> bytes | None:
         """The frame that answers; None after the last attempt. What comes at another time is no answer."""

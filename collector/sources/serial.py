@@ -19,8 +19,12 @@ class SerialSource:
 
     window = 0
 
-    def __init__(self, port: Port, settings: SerialSettings, framer: Callable[[], Framer]) -> None:
+    def __init__(
+        self, port: Port, settings: SerialSettings, framer: Callable[[], Framer], wake: Sequence[bytes] = ()
+    ) -> None:
+        """`wake`: commands for a device that somebody may have put to sleep."""
         self._port = port
+        self._wake = wake
         self._settings = settings
         self._new_framer = framer
         self._line: Line | None = None
@@ -34,6 +38,8 @@ class SerialSource:
             self._line = line
             intake.connected()
             line.pause(self._paused)
+            for command in self._wake:
+                line.write(command)
             await line.lost
         finally:
             self._line = None
