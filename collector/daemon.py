@@ -91,6 +91,8 @@ class Daemon:
                 gc.freeze()
                 events.DAEMON_STARTED.log("collecting as %s", self._loaded.configuration.collector.id)
                 backoff.succeeded()
+                if complained:
+                    events.DISK_AVAILABLE.log("the spool is open: collecting goes on")
                 complained = ""
                 return await self._until_stopped()
             except SpoolDamaged as error:

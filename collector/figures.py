@@ -127,7 +127,7 @@ def of_sandbox(wall: Wall) -> SandboxReport:
 def ready(intakes: list[SourceIntake], spool: Spool | None, opening: str, wall: Wall) -> list[Check]:
     """Never the cloud: a box that cannot reach it still does its work. `opening` says why the spool is not open yet."""
     if spool is not None:
-        checks = [Check("spool", not spool.trouble, spool.trouble or "open")]
+        checks = [Check("spool", not spool.trouble, spool.trouble or spool.caution or "open")]
     else:
         checks = [Check("spool", not opening, opening or "none: no sink is configured")]
     checks += [

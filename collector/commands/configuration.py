@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from collector.config.load import Loaded
-from collector.errors import CollectorError, ConfigurationError
+from collector.errors import CollectorError, ConfigurationError, SpoolRefused
 
 DEFAULT_FILE = Path("/etc/edge-collector/collector.toml")
 
@@ -16,7 +16,7 @@ def command(
     load: Callable[[Path], Loaded],
     run: Callable[[Loaded, argparse.Namespace], int],
 ) -> None:
-    """Adds `-c FILE`; the command then loads that and runs. Exit code 2 for a ConfigurationError, 1 for another."""
+    """Adds `-c FILE`; the command then loads that and runs. Exit code 2 for what the operator must see to, 1 else."""
     parser.add_argument(
         "-c",
         "--config",
@@ -34,6 +34,6 @@ def command(
             return 2
         except CollectorError as error:
             print(f"{parser.prog}: {error}", file=sys.stderr)
-            return 1
+            return 2 if isinstance(error, SpoolRefused) else 1
 
     parser.set_defaults(func=func)

@@ -18,7 +18,7 @@ def examine(subject: Subject, data_dir: Path) -> Iterator[Finding]:
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     version, known = int.from_bytes(header[_VERSION]), len(migrations.scripts())
     if int.from_bytes(header[_APPLICATION]) not in (APPLICATION_ID, 0):  # 0: the mark is in the WAL still

@@ -24,6 +24,7 @@ from collector.doctor import (
     serial_console,
     serial_port,
     server,
+    spool_files,
     unit,
 )
 from collector.doctor.finding import Finding, Subject
@@ -71,6 +72,7 @@ def _examinations(loaded: Loaded, report: Report | None) -> Iterator[_Examinatio
         used = report.spool.bytes if report is not None else 0
         yield _blocking("disk", str(data_dir), lambda subject: disk.data_directory(subject, data_dir, limit, used))
         yield _blocking("database", str(data_dir), lambda subject: database.examine(subject, data_dir))
+        yield _blocking("spool", str(data_dir), lambda subject: spool_files.examine(subject, data_dir))
         if report is not None:
             yield _blocking("flash", str(data_dir), lambda subject: disk.card_life(subject, data_dir, report))
         yield _blocking("tail journal", "tmpfs", lambda subject: disk.tail_journal(subject, report))

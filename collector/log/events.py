@@ -202,6 +202,12 @@ DISK_UNAVAILABLE = Event(
     "57b8870cbbe64c4ab784b9f54cc98e24",
     "the disk is full, read-only or locked; nothing is lost while memory lasts, and it is tried again",
 )
+DISK_WITHOUT_RESERVE = Event(
+    "disk.without_reserve",
+    logging.WARNING,
+    "ed049f47421849cb9b6c1e448e5bfb71",
+    "no room is kept on the disk: once it is full, what is delivered cannot be deleted from it",
+)
 DISK_AVAILABLE = Event(
     "disk.available",
     logging.INFO,

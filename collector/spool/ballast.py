@@ -29,6 +29,15 @@ class Ballast:
             return 0
         return disk.f_bavail * disk.f_frsize
 
+    def obstacle(self) -> str:
+        """Why it cannot be held; empty where it is, or could be."""
+        if self._path.is_dir():
+            return f"{self._path} is a directory; remove it"
+        room = self.room()
+        if not self._sized() and room < 2 * BALLAST_BYTES:
+            return f"{_mib(room)} are free, which is less than {_mib(2 * BALLAST_BYTES)}; make room on the disk"
+        return ""
+
     def take(self) -> bool:
         """Takes the room, if that leaves as much again for others; whether it is held on return. Writes no data."""
         try:
@@ -59,3 +68,7 @@ class Ballast:
             return self._path.stat().st_size >= BALLAST_BYTES
         except OSError:
             return False
+
+
+def _mib(amount: int) -> str:
+    return f"{amount / 2**20:.0f} MiB"

@@ -1,11 +1,12 @@
 """What SQLite's errors mean for the spool: wait, put the database aside, or end and verify."""
 
 import errno
+import os
 import sqlite3
 import tempfile
 from pathlib import Path
 
-from collector.errors import DiskUnavailable, SpoolDamaged, SpoolError
+from collector.errors import DiskUnavailable, SpoolDamaged, SpoolError, SpoolRefused
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -30,6 +31,10 @@ def explain(path: Path, error: sqlite3.Error) -> SpoolError:
         return DiskFull(f"{path}: the disk is full ({code}); make room on it")
     # SQLite keeps errno to itself, and each of its calls has a code of its own: the directory says what the matter is.
     refused = _refused(path.parent)
+    if refused != errno.EROFS and code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+        for file in (path, path.with_name(f"{path.name}-wal")):
+            if whose := _not_ours(file):
+                return SpoolRefused(f"{file}: not ours to write, {whose}")
     if code == "SQLITE_READONLY" or refused == errno.EROFS:
         return DiskUnavailable(f"{path}: the file system is read-only ({code}); see why: dmesg, then remount it")
     if code.startswith("SQLITE_CANTOPEN") and refused == errno.ENOSPC:
@@ -37,6 +42,17 @@ def explain(path: Path, error: sqlite3.Error) -> SpoolError:
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
         return SpoolError(f"{said}; see that the directory exists and is ours to write")
     return SpoolError(said)
+
+
+def _not_ours(file: Path) -> str:
+    """Whose it is, and what to do; empty for what is not there, or ours to write."""
+    try:
+        owner, us = file.stat().st_uid, os.geteuid()
+    except OSError:
+        return ""
+    if os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+        return ""
+    return f"it belongs to user {owner} and we are {us}; chown {us} {file}"
 
 
 def _refused(directory: Path) -> int:

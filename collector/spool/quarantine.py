@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-from collector.errors import DiskUnavailable, SpoolError
+from collector.errors import DiskUnavailable, SpoolRefused
 from collector.spool.faults import UNAVAILABLE
 
 KEPT = 2
@@ -25,7 +25,7 @@ def new_name(data_dir: Path) -> str:
 def put_aside(database: Path, name: str) -> Path:
     """Moves the database there, unless that has been done before, and clears its old place.
 
-    Raises DiskUnavailable where the file system takes nothing, else SpoolError.
+    Raises DiskUnavailable where the file system takes nothing, else SpoolRefused.
     """
     place = database.parent / "quarantine" / name
     try:
@@ -50,7 +50,7 @@ def put_aside(database: Path, name: str) -> Path:
             raise DiskUnavailable(
                 f"{database}: damaged, and cannot be put aside ({error.strerror}); make room on the disk, or remount it"
             ) from error
-        raise SpoolError(
+        raise SpoolRefused(
             f"{database}: damaged, and cannot be put aside ({place}: {error.strerror}); see to that, then start again"
         ) from error
     return place / database.name

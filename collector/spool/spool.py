@@ -126,6 +126,8 @@ class Spool:
             journal.close()
             os.close(lock_fd)
             raise
+        if spool.caution:
+            events.DISK_WITHOUT_RESERVE.log("spool: %s", spool.caution)
         return spool
 
     async def _commit_first(self, whole: bool) -> None:
@@ -277,6 +279,12 @@ class Spool:
         if self._held_back and self._full:
             return "full, and when_full is reject-new: sources wait; mend the sinks, or raise spool.max_bytes"
         return ""
+
+    @property
+    def caution(self) -> str:
+        """What will be trouble one day; empty mostly."""
+        obstacle = self.database.ballast.obstacle()
+        return f"no room is kept for a day when the disk is full: {obstacle}" if obstacle else ""
 
     def _patience(self) -> float:
         """Seconds a reading may wait in memory."""

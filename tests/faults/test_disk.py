@@ -198,6 +198,7 @@ def test_started_on_a_full_disk(tmp_path: Path) -> None:
         assert len(said) == 1, "a line an attempt"
         filler.unlink()
         until(lambda: ready(rig), "/readyz to pass")
+        assert "collecting goes on" in rig.daemon.log.read_text()
         publish(rig.devices.port, range(100))
         rig.check_exactly_once(100)
 

@@ -152,11 +152,15 @@ async def test_a_disk_with_room_again_takes_what_waited(small_disk: Path) -> Non
 
 
 @pytest.mark.usefixtures("journal")
-async def test_a_disk_too_small_for_a_ballast_has_room_again_like_any_other(small_disk: Path) -> None:
+async def test_a_disk_too_small_for_a_ballast_has_room_again_like_any_other(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     remount(small_disk, "size=8m")
     rig = Rig(small_disk / "data")
     spool = await rig.open(ready=False)
     assert not spool.database.ballast.held
+    assert "8 MiB are free, which is less than 12 MiB" in spool.caution
+    assert [record.event.code for record in caplog.records] == ["disk.without_reserve"]
     filler = fill_up(small_disk)
     append(rig, 1)
     await committed(rig)

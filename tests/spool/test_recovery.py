@@ -1,9 +1,11 @@
 """Databases that cannot be read, or not be written: what is put aside, what is salvaged, and what is counted."""
 
 import contextlib
+import getpass
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,6 +248,30 @@ async def test_a_newer_version_is_refused_and_left_alone(rig: Rig) -> None:
         await rig.open()
     assert not (rig.directory / "quarantine").exists()
     rig.alter("PRAGMA user_version = 1")
+    await rig.open()
+
+
+def _give_away(rig: Rig, mode: int) -> None:
+    """To nobody: all but the database."""
+    database(rig).chmod(mode)
+    os.chown(rig.directory, 65534, 65534)
+    for folder in rig.directory.parents:
+        if folder.is_relative_to(Path(tempfile.gettempdir()) / f"pytest-of-{getpass.getuser()}"):
+            folder.chmod(0o711)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+async def test_a_database_of_another_user_is_refused_in_one_line(rig: Rig, mode: int) -> None:
+    """Not waited for, as a read-only file system is: somebody has to give it back."""
+    await rig.crash()
+    _give_away(rig, mode)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(SpoolRefused, match=r"not ours to write, it belongs to user 0 .* chown"):
+            await Database.open(database(rig))
+    finally:
+        os.seteuid(0)
     await rig.open()
 
 
