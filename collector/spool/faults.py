@@ -31,7 +31,7 @@ def explain(path: Path, error: sqlite3.Error) -> SpoolError:
         return DiskFull(f"{path}: the disk is full ({code}); make room on it")
     # SQLite keeps errno to itself, and each of its calls has a code of its own: the directory says what the matter is.
     refused = _refused(path.parent)
-    if refused != errno.EROFS and code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+    if refused != errno.EROFS:
         for file in (path, path.with_name(f"{path.name}-wal")):
             if whose := _not_ours(file):
                 return SpoolRefused(f"{file}: not ours to write, {whose}")
