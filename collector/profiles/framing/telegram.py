@@ -59,8 +59,8 @@ class TelegramFramer(Framer):
             if self._closing:
                 if len(pending) - at < 2:
                     break
-                self._close(bytes(pending[at : at + 2]), frames)
-                at += 2
+                check = bytes(pending[at : at + 2])
+                at += self._close(check, frames)
                 continue
             end = pending.find(b"\n", at)
             if end < 0:
@@ -106,18 +106,21 @@ class TelegramFramer(Framer):
             if not self._closing:
                 self._close(b"", frames)
 
-    def _close(self, check: bytes, frames: list[bytes]) -> None:
+    def _close(self, check: bytes, frames: list[bytes]) -> int:
+        """`check` is what follows the last line, for telegrams that want it; says how much of it is theirs."""
         telegram, self._open, self._closing = bytes(self._open or b""), None, False
-        frame = telegram + check if check else telegram.rstrip(b"\r\n")
+        reason = None
         if check and not check.startswith(ETX):
-            reason = "end"
-        elif self._verify is not None and not self._verify(frame):
+            check, reason = b"", "end"
+        frame = telegram + check if check else telegram.rstrip(b"\r\n")
+        if reason is None and self._verify is not None and not self._verify(frame):
             reason = "checksum"
-        else:
+        if reason is None:
             frames.append(frame)
-            return
-        self.refused[reason] += 1
-        self.garbage_bytes += len(telegram) + len(check)
+        else:
+            self.refused[reason] += 1
+            self.garbage_bytes += len(telegram) + len(check)
+        return len(check)
 
     def _give_up(self, more: int) -> None:
         """Too long, with `more` bytes that are in no line yet: what follows is garbage until a telegram starts."""
