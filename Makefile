@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SIDE_BY_SIDE := -n 3 --dist loadfile
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick bench bench-spool faults fault-table fault-tools test-trixie package lock clean help setup system
+.PHONY: demo test check quick bench bench-spool faults fault-table fault-tools test-trixie test-container package lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
@@ -42,6 +42,9 @@ bench-spool: setup ## What the spool costs in flash, CPU, start time and memory 
 
 test-trixie: ## Unit and contract tests on Debian 13 with apt's Python packages alone, in a root of its own
 	@tests/trixie.sh $(ARGS) || [ $$? = 77 ]
+
+test-container: ## The container, built and run with buildah and podman on a base made here (2 minutes; as root)
+	@tests/container.sh || [ $$? = 77 ]
 
 package: ## The Debian package, built twice in a clean root of Debian 13 and compared; into build/package/
 	@packaging/build.sh $(ARGS)

@@ -75,6 +75,10 @@ class Daemon:
                 events.DAEMON_NOT_RELOADED.log("not reloaded, going on as before: %s", _in_one_line(error))
                 self.lifecycle.reloaded("the configuration on disk is wrong and not in force")
                 continue
+            except Exception:
+                events.INTERNAL_ERROR.log("not reloaded: internal error; restart instead, and report it", exc_info=True)
+                self.lifecycle.reloaded("not reloaded, for an internal error")
+                continue
             events.DAEMON_RELOADING.log("reloading: to be started again with the new configuration")
             self.lifecycle.reloaded()
             self._stopped = RELOAD
