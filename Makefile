@@ -31,7 +31,7 @@ quick: setup ## The tests that need less than a minute
 faults: setup fault-tools ## Every fault of tests/faults/MATRIX.md, injected into the daemon (13 minutes; as root, else some are skipped)
 	@$(BIN)/pytest $(SIDE_BY_SIDE) -m fault $(ARGS)
 
-bench: setup ## Edge Collector and its peers side by side (25 minutes; ARGS="--quick": 3); peers are installed below build/
+bench: setup ## Edge Collector and its peers side by side (70 minutes; ARGS="--quick": 3; "--sweeps": 40); peers go below build/
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 fault-table: setup ## Renew tests/faults/MATRIX.md from the tests themselves

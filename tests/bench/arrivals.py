@@ -1,7 +1,9 @@
 """What came out at the far end: which numbers are there, which came twice, in whatever form they were sent."""
 
 import re
+import time
 import zlib
+from array import array
 from collections.abc import Sequence
 
 from tests.bench.messages import FIRST, PROBE
@@ -21,11 +23,13 @@ class Arrivals:
     """
 
     def __init__(self, expected: int) -> None:
+        """`when` tells of each number the time on the monotonic clock at which it came first, 0 for never."""
         self.expected = expected
         self.unique = 0
         self.twice = 0
         self.repeated = 0
         self.probes = 0
+        self.when = array("d", bytes(8 * expected))
         self._copies = bytearray(expected)
         self._identities: set[bytes] = set()
 
@@ -57,13 +61,14 @@ class Arrivals:
                     fresh.append(number)
             self.repeated += len(numbers) - len(fresh)
             numbers = fresh
-        copies, expected = self._copies, self.expected
+        copies, expected, when, now = self._copies, self.expected, self.when, time.monotonic()
         for index in [int(number) - FIRST for number in numbers]:
             if 0 <= index < expected:
                 if copies[index]:
                     self.twice += 1
                 else:
                     copies[index] = 1
+                    when[index] = now
                     self.unique += 1
             elif index >= PROBE - FIRST:
                 self.probes += 1

@@ -1,4 +1,4 @@
-"""How fast the bench itself is: the generator into a broker, and the broker's store into the counter."""
+"""How fast the bench itself is: generator into broker, broker's store into counter, and straight through."""
 
 import time
 from pathlib import Path
@@ -8,9 +8,11 @@ from tests.bench.generator import Generator
 from tests.bench.messages import FIRST, packets
 from tests.bench.results import Ceiling
 from tests.bench.rig import BROKER
+from tests.bench.scenarios import LATENCY_RATE, percentiles, quick_threads
 from tests.brokers import Mosquitto
 
 MESSAGES = 200_000
+PACED = 3_000
 
 
 def measure(scratch: Path) -> Ceiling:
@@ -27,9 +29,16 @@ def measure(scratch: Path) -> Ceiling:
             while counter.arrivals.lost and time.monotonic() - start < 60:
                 time.sleep(0.01)
             counted = counter.arrivals.unique
-            return Ceiling(
-                generator=MESSAGES / took,
-                generator_cpu=MESSAGES / used,
-                counter=counted / (counter.last - start),
-                counter_cpu=counted / counter.cpu,
-            )
+        with Counter(broker.port, PACED) as direct, Generator(broker.port) as generator, quick_threads():
+            direct.subscribed.wait(10)
+            sent = generator.pace(made[:PACED], LATENCY_RATE)
+            time.sleep(1)
+        alone = percentiles(sent, direct.arrivals)
+        return Ceiling(
+            generator=MESSAGES / took,
+            generator_cpu=MESSAGES / used,
+            counter=counted / (counter.last - start),
+            counter_cpu=counted / counter.cpu,
+            p50=alone.p50,
+            p99=alone.p99,
+        )

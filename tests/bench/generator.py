@@ -42,13 +42,22 @@ class Generator:
         while due:
             due -= self._receive(due)
 
-    def pace(self, packets: Sequence[bytes], per_second: int) -> None:
-        """One at a time, at even intervals."""
+    def pace(self, packets: Sequence[bytes], per_second: int) -> list[float]:
+        """At even intervals. When each was sent, on the monotonic clock."""
+        sent: list[float] = []
+        due = 0
         start = time.monotonic()
-        for sent, packet in enumerate(packets):
-            time.sleep(max(0.0, start + sent / per_second - time.monotonic()))
+        for number, packet in enumerate(packets):
+            time.sleep(max(0.0, start + number / per_second - time.monotonic()))
+            sent.append(time.monotonic())
             self._socket.sendall(packet)
-            self._receive(PUBACK_BYTES)
+            due += PUBACK_BYTES
+            # The answer to the one before is there by now; waiting for this one's would be the pace.
+            if due > PUBACK_BYTES:
+                due -= self._receive(due)
+        while due:
+            due -= self._receive(due)
+        return sent
 
     def _receive(self, most: int) -> int:
         data = self._socket.recv(min(most, 65536))

@@ -1,4 +1,4 @@
-"""What every peer carries: numbered JSON messages of 75 bytes on a hundred topics, prebuilt as PUBLISH packets."""
+"""What every peer carries: numbered JSON messages, 75 bytes on a hundred topics unless told, as PUBLISH packets."""
 
 import random
 
@@ -12,10 +12,17 @@ PROBE = 900_000_000
 TOPICS = 100
 PAYLOAD_BYTES = 75
 PACKET_IDS = 65_000
+TEXT = b"abcdefghijklmnopqrstuvwxyz0123456789 .,;-"
 
 
-def payloads(first: int, count: int) -> list[bytes]:
-    """Meters whose values wander as real ones do; the same numbers give the same bytes."""
+def payloads(first: int, count: int, size: int = PAYLOAD_BYTES) -> list[bytes]:
+    """Meters whose values wander as real ones do; the same numbers give the same bytes.
+
+    Of another size than the usual they carry a number and as much text as fits, 26 bytes at least.
+    """
+    if size != PAYLOAD_BYTES:
+        text = random.Random(size).choices(TEXT, k=size - 25)
+        return [b'{"n":%d,"text":"%s"}' % (number, bytes(text)) for number in range(first, first + count)]
     wander = random.Random(first)
     power, energy, voltage = 1500.0, 50_000.0, 230.0
     made = []
@@ -30,9 +37,9 @@ def payloads(first: int, count: int) -> list[bytes]:
     return made
 
 
-def packets(first: int, count: int) -> list[bytes]:
+def packets(first: int, count: int, *, topics: int = TOPICS, size: int = PAYLOAD_BYTES) -> list[bytes]:
     """QoS 1, MQTT 3.1.1; whoever sends them has at most PACKET_IDS unacknowledged."""
     return [
-        publish(Message(f"meters/{n % TOPICS}/power", payload), n % PACKET_IDS + 1, version=VERSION_3_1_1)
-        for n, payload in enumerate(payloads(first, count), first)
+        publish(Message(f"meters/{n % topics}/power", payload), n % PACKET_IDS + 1, version=VERSION_3_1_1)
+        for n, payload in enumerate(payloads(first, count, size), first)
     ]

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from html import escape
+from math import isfinite
 from typing import NamedTuple
 
-from tests.bench.results import Results, Row
+from tests.bench.results import CORE, FLASH_STORED, P99, RSS_ONLINE, THROUGHPUT, UPLINK, Measure, Results, Row, worst
 from tests.bench.scenarios import Fault
 
 WIDTH, MARGIN, NAMES, GAP = 960, 24, 186, 18
@@ -12,21 +13,15 @@ TOP, ROW = 92, 40
 OURS, OTHERS, GOOD, BAD = "#0f766e", "#94a3b8", "#0f766e", "#b91c1c"
 
 
-class Column(NamedTuple):
-    title: str
-    subtitle: str
-    value: Callable[[Row], float | None]
-    text: str
-    """A format for the value."""
-
-
-BARS = (
-    Column("throughput", "per CPU-second", lambda row: row.per_cpu_second, "{:,.0f}"),
-    Column("CPU at 100/s", "% of a core", lambda row: row.idle.core * 100 if row.idle else None, "{:.1f}"),
-    Column("memory", "MB RSS, online", lambda row: row.rss_peak, "{:.0f}"),
-    Column("uplink", "bytes a reading", lambda row: row.uplink_bytes, "{:.0f}"),
-    Column("flash", "B/reading, offline", lambda row: row.flash.store if row.flash else None, "{:,.0f}"),
+BARS: tuple[tuple[Measure, str, str, str], ...] = (
+    (THROUGHPUT, "throughput", "per CPU-second", "{:,.0f}"),
+    (P99, "p99 latency", "ms at 1,000/s", "{:,.1f}"),
+    (CORE, "CPU at 100/s", "% of a core", "{:.1f}"),
+    (RSS_ONLINE, "memory", "MB RSS, online", "{:.0f}"),
+    (UPLINK, "uplink", "bytes a reading", "{:.0f}"),
+    (FLASH_STORED, "flash", "B/reading, offline", "{:,.0f}"),
 )
+"""What is drawn, its title and subtitle, and the format of its median."""
 
 
 class Faults(NamedTuple):
@@ -36,14 +31,14 @@ class Faults(NamedTuple):
 
 
 FAULTS = (
-    Faults("outage", "of the uplink", lambda row: row.outage),
-    Faults("SIGKILL", "in mid-stream", lambda row: row.killed),
+    Faults("outage", "of the uplink", lambda row: worst(row.outage)),
+    Faults("SIGKILL", "in mid-stream", lambda row: worst(row.killed)),
 )
 
 
 def svg(results: Results) -> str:
     rows = results.rows
-    bars = [column for column in BARS if any(column.value(row) is not None for row in rows)]
+    bars = [bar for bar in BARS if any(bar[0].values(row) for row in rows)]
     faults = [column for column in FAULTS if any(column.value(row) for row in rows)]
     height = TOP + ROW * len(rows) + 22 * len(notes(results)) + 28
     step = (WIDTH - 2 * MARGIN - NAMES) / (len(bars) + len(faults))
@@ -66,20 +61,21 @@ def svg(results: Results) -> str:
         if row.why.startswith("not installed"):
             out.append(_text(MARGIN + NAMES, middle + 4, row.why, fill="#64748b"))
     left: float = MARGIN + NAMES
-    for column in bars:
-        values = [column.value(row) for row in rows]
-        most = max(value for value in values if value is not None) or 1
-        out += _head(left, column.title, column.subtitle)
-        for number, (row, value) in enumerate(zip(rows, values, strict=True)):
-            if value is None:
+    for measure, title, subtitle, form in bars:
+        spreads = [measure.spread(row) for row in rows]
+        most = max((spread.median for spread in spreads if spread and isfinite(spread.median)), default=1) or 1
+        out += _head(left, title, subtitle)
+        for number, (row, spread) in enumerate(zip(rows, spreads, strict=True)):
+            if spread is None:
                 continue
+            value = spread.median
             middle = TOP + ROW * number + ROW / 2
             fill = OURS if row.name.startswith("Edge Collector") else OTHERS
-            length = max(1.5, value / most * (step - GAP))
+            length = max(1.5, min(value / most, 1) * (step - GAP))
             out.append(
                 f'<rect x="{left:g}" y="{middle + 3:g}" width="{length:.1f}" height="8" rx="1.5" fill="{fill}"/>'
             )
-            out.append(_text(left, middle - 3, column.text.format(value)))
+            out.append(_text(left, middle - 3, form.format(value)))
         left += step
     for fault in faults:
         out += _head(left, fault.title, fault.subtitle)
@@ -102,9 +98,10 @@ def notes(results: Results) -> list[str]:
     runs = max((len(row.online) for row in results.rows), default=0)
     return [
         f"QoS 1, JSON of 75 bytes, Mosquitto on both sides. {results.machine}, {results.date}.",
-        f"Throughput, memory and uplink: median of {runs}, at full load.",
+        f"Medians of {runs}; of faults the worst run. Throughput, memory and uplink at full load.",
         f"The bench alone, messages a second: generator {ceiling.generator:,.0f}, counter {ceiling.counter:,.0f};"
-        f" a CPU-second of its own: {ceiling.generator_cpu:,.0f} and {ceiling.counter_cpu:,.0f}.",
+        f" a CPU-second of its own: {ceiling.generator_cpu:,.0f} and {ceiling.counter_cpu:,.0f};"
+        f" p99 through one broker: {ceiling.p99 * 1000:.1f} ms.",
         *(row.remark for row in results.rows if row.remark and row.online),
     ]
 

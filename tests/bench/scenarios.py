@@ -1,16 +1,22 @@
 """What is measured. Each function runs one peer through one scenario, on fresh brokers and a fresh disk."""
 
+import contextlib
+import math
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from tests.bench import process
-from tests.bench.messages import FIRST, packets
+from tests.bench.arrivals import Arrivals
+from tests.bench.messages import FIRST, PAYLOAD_BYTES, TOPICS, packets
 from tests.bench.peers.peer import Peer
 from tests.bench.rig import Rig
 
 IDLE_RATE = 100
+LATENCY_RATE = 1_000
 DRAIN_SECONDS = 90.0
 STALL_SECONDS = 0.5
 
@@ -37,6 +43,13 @@ class Idle(msgspec.Struct, frozen=True):
     uplink_bytes: float
 
 
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds from the devices' socket to the far end's, at LATENCY_RATE."""
+
+    p50: float
+    p99: float
+
+
 class Fault(msgspec.Struct, frozen=True):
     """What a fault cost of `messages`."""
 
@@ -50,6 +63,9 @@ class Fault(msgspec.Struct, frozen=True):
 class Outage(Fault, frozen=True):
     rss_full: float
     drain_seconds: float
+    store_cpu: float
+    drain_cpu: float
+    """CPU-seconds a message, taken while the uplink is down; and delivered when it is back."""
 
 
 class Flash(msgspec.Struct, frozen=True):
@@ -59,8 +75,8 @@ class Flash(msgspec.Struct, frozen=True):
     drain: float
 
 
-def online(peer: Peer, scratch: Path, messages: int) -> Online:
-    made = packets(FIRST, messages)
+def online(peer: Peer, scratch: Path, messages: int, *, topics: int = TOPICS, size: int = PAYLOAD_BYTES) -> Online:
+    made = packets(FIRST, messages, topics=topics, size=size)
     with Rig(peer, scratch, messages) as rig:
         rss = process.resident_mb(rig.pid)
         before, bytes_before, start = process.cpu_seconds(rig.pid), rig.counter.bytes, time.monotonic()
@@ -94,17 +110,44 @@ def idle(peer: Peer, scratch: Path, seconds: float) -> Idle:
         )
 
 
+def latency(peer: Peer, scratch: Path, seconds: float) -> Latency:
+    made = packets(FIRST, round(LATENCY_RATE * seconds))
+    with Rig(peer, scratch, len(made)) as rig, quick_threads():
+        sent = rig.generator.pace(made, LATENCY_RATE)
+        rig.settle(DRAIN_SECONDS)
+        return percentiles(sent, rig.counter.arrivals)
+
+
+def percentiles(sent: Sequence[float], arrivals: Arrivals) -> Latency:
+    """What did not come has taken for ever."""
+    took = sorted(there - here if there else math.inf for here, there in zip(sent, arrivals.when, strict=True))
+    return Latency(p50=took[len(took) // 2], p99=took[len(took) * 99 // 100])
+
+
+@contextlib.contextmanager
+def quick_threads() -> Iterator[None]:
+    """Generator and counter share an interpreter: neither may keep it for the usual 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 def outage(peer: Peer, scratch: Path, messages: int) -> Outage:
     """The uplink's broker is away for all messages, then comes back."""
     made = packets(FIRST, messages)
     with Rig(peer, scratch, messages) as rig:
         rig.uplink.stop()
+        before = process.cpu_seconds(rig.pid)
         rig.generator.publish(made)
         rig.idle(DRAIN_SECONDS)
-        rss = process.resident_mb(rig.pid)
+        rss, stored = process.resident_mb(rig.pid), process.cpu_seconds(rig.pid)
         start = time.monotonic()
         rig.uplink.start()
         rig.settle(DRAIN_SECONDS, quiet=20)
+        drained = process.cpu_seconds(rig.pid)
         arrivals = rig.counter.arrivals
         return Outage(
             messages=messages,
@@ -113,6 +156,8 @@ def outage(peer: Peer, scratch: Path, messages: int) -> Outage:
             repeated=arrivals.repeated,
             rss_full=rss,
             drain_seconds=rig.counter.last - start if arrivals.unique else 0.0,
+            store_cpu=(stored - before) / messages,
+            drain_cpu=(drained - stored) / max(arrivals.unique, 1),
         )
 
 

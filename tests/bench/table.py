@@ -1,61 +1,71 @@
-"""The results as a Markdown table. The first row is what the others are compared with."""
+"""The results as Markdown tables: what was measured, and how many times that of the first row it is."""
 
-from tests.bench.results import Results, Row
+from collections.abc import Sequence
 
-HEAD = (
-    "",
-    "readings a CPU-second",
-    "CPU a reading",
-    "readings a second",
-    "RSS idle / online / full, MB",
-    "CPU at 100/s",
-    "uplink B a reading, full load / 100/s",
-    "flash B a reading, online / stored / drained",
-    "online: lost",
-    "outage: lost, twice",
-    "SIGKILL: lost, twice",
-)
+from tests.bench.results import MEASURES, Measure, Results, Row, worst
+from tests.bench.scenarios import Fault
+
 MISSING = "–"
 
 
 def lines(results: Results) -> list[str]:
-    reference = results.rows[0].per_cpu_second
-    rows = [_cells(row, reference) for row in results.rows]
-    # A scenario that nobody ran has no column.
-    shown = [i for i in range(len(HEAD)) if i == 0 or any(set(row[i]) - set(f"{MISSING} /") for row in rows)]
-    table = [[HEAD[i] for i in shown], *([row[i] for i in shown] for row in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(shown))]
+    rows = results.rows
+    # What nobody was measured for has no column.
+    shown = [measure for measure in MEASURES if any(measure.values(row) for row in rows)]
+    faults = {
+        "online: lost": [_lost_online(row) for row in rows],
+        "outage: lost, twice": [_fault(worst(row.outage)) for row in rows],
+        "SIGKILL: lost, twice": [_fault(worst(row.killed)) for row in rows],
+    }
+    figures = {f"{measure.title}, {measure.unit}": [_figure(measure, row) for row in rows] for measure in shown}
+    figures |= {title: cells for title, cells in faults.items() if set(cells) != {MISSING}}
+    ratios = {measure.title: [_ratio(measure, row, rows[0]) for row in rows] for measure in shown}
+    return [
+        *_table("", [_name(row) for row in rows], figures),
+        "",
+        *_table(f"compared with {rows[0].name}", [row.name for row in rows], ratios),
+    ]
+
+
+def _table(corner: str, names: Sequence[str], columns: dict[str, list[str]]) -> list[str]:
+    """Measures go down, names across: there are more of the former."""
+    table = [[corner, *names], *([title, *cells] for title, cells in columns.items())]
+    widths = [max(len(row[i]) for row in table) for i in range(len(names) + 1)]
     ruled = [table[0], ["-" * width for width in widths], *table[1:]]
     return [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in ruled
     ]
 
 
-def _cells(row: Row, reference: float | None) -> list[str]:
-    ratio = reference / row.per_cpu_second if reference and row.per_cpu_second else None
-    full = row.outage.rss_full if row.outage else None
-    idle, flash = row.idle, row.flash
-    return [
-        f"{row.name} ({row.why})" if row.why else row.name,
-        _number(row.per_cpu_second),
-        _number(ratio, " ×", digits=2),
-        _number(row.per_second),
-        " / ".join(map(_number, (row.rss_idle, row.rss_peak, full))),
-        _number(idle.core * 100 if idle else None, " %", digits=2),
-        " / ".join(map(_number, (row.uplink_bytes, idle.uplink_bytes if idle else None))),
-        " / ".join(
-            map(
-                _number,
-                (idle.flash_bytes if idle else None, flash.store if flash else None, flash.drain if flash else None),
-            )
-        ),
-        f"{sum(run.lost for run in row.online):,} of {row.messages:,}" if row.online else MISSING,
-        f"{row.outage.lost:,}, {row.outage.twice:,} of {row.outage.messages:,}" if row.outage else MISSING,
-        f"{row.killed.lost:,}, {row.killed.twice:,} of {row.killed.messages:,}" if row.killed else MISSING,
-    ]
+def _name(row: Row) -> str:
+    return f"{row.name} ({row.why})" if row.why else row.name
 
 
-def _number(value: float | None, unit: str = "", digits: int = 0) -> str:
-    if value is None:
+def _figure(measure: Measure, row: Row) -> str:
+    """The median, and the least and the most of several runs."""
+    spread = measure.spread(row)
+    if spread is None:
         return MISSING
-    return f"{value:,.{digits if value < 100 else 0}f}{unit}"
+    median, least, most = (_number(value, measure.digits) for value in spread)
+    return median if len(measure.values(row)) == 1 else f"{median} ({least}..{most})"
+
+
+def _ratio(measure: Measure, row: Row, reference: Row) -> str:
+    """Of the medians: beyond 1, the peer has more of what is measured."""
+    here, there = measure.spread(row), measure.spread(reference)
+    if here is None or there is None or not there.median:
+        return MISSING
+    return f"{here.median / there.median:,.2f} ×"
+
+
+def _lost_online(row: Row) -> str:
+    return f"{sum(run.lost for run in row.online):,} of {row.messages:,}" if row.online else MISSING
+
+
+def _fault(cost: Fault | None) -> str:
+    """Of the worst run."""
+    return f"{cost.lost:,}, {cost.twice:,} of {cost.messages:,}" if cost else MISSING
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits if value < 100 else 0}f}"

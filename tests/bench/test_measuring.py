@@ -1,5 +1,6 @@
 """Generator and counter between them, on a real broker; what the kernel says of a process."""
 
+import math
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from tests.bench import process
 from tests.bench.counter import Counter
 from tests.bench.generator import Generator
 from tests.bench.messages import FIRST, PAYLOAD_BYTES, packets, payloads
+from tests.bench.scenarios import percentiles
 from tests.brokers import Mosquitto
 
 PATIENCE = 10
@@ -23,6 +25,23 @@ def arrived(counter: Counter, number: int) -> bool:
 
 def test_every_message_has_75_bytes() -> None:
     assert {len(payload) for payload in payloads(FIRST, 5000)} == {PAYLOAD_BYTES}
+
+
+def test_a_message_of_another_size_has_it() -> None:
+    assert {len(payload) for size in (50, 50_000) for payload in payloads(FIRST, 3, size)} == {50, 50_000}
+
+
+def test_what_was_sent_and_came_is_timed(broker: Mosquitto) -> None:
+    with Counter(broker.port, 21) as counter, Generator(broker.port) as generator:
+        assert counter.subscribed.wait(PATIENCE)
+        sent = generator.pace(packets(FIRST, 20), 1000)
+        assert arrived(counter, 20)
+        assert sent[-1] - sent[0] >= 0.017
+        arrivals = counter.arrivals
+    assert all(there >= here for here, there in zip(sent, arrivals.when, strict=False))
+    took = percentiles([*sent, 0.0], arrivals)
+    # The last one never came.
+    assert 0 < took.p50 < took.p99 == math.inf
 
 
 def test_all_that_is_published_is_counted_once(broker: Mosquitto) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.bench import picture, table
+from tests.bench import picture, sweeps, table
 from tests.bench.results import Ceiling, Results, Row, load
 from tests.bench.scenarios import Fault, Online, Outage
+from tests.bench.sweeps import Point
 
 
 def online(per_cpu_second: float) -> Online:
@@ -20,8 +21,21 @@ def online(per_cpu_second: float) -> Online:
     )
 
 
+def outage(lost: int) -> Outage:
+    return Outage(
+        messages=1000,
+        lost=lost,
+        twice=0,
+        repeated=0,
+        rss_full=84,
+        drain_seconds=2,
+        store_cpu=1e-5,
+        drain_cpu=2e-5,
+    )
+
+
 def results(*rows: Row) -> Results:
-    return Results("2026-11-23", "2 x86_64 cores", Ceiling(1e5, 4e6, 1e5, 5e5), list(rows))
+    return Results("2026-11-23", "2 x86_64 cores", Ceiling(1e5, 4e6, 1e5, 5e5, 0.0005, 0.002), list(rows))
 
 
 OURS = Row("Edge Collector, batch", online=[online(100_000), online(300_000), online(200_000)])
@@ -29,30 +43,54 @@ PEER = Row(
     "a bridge & more",
     remark="It merges.",
     online=[online(50_000)],
-    outage=Outage(messages=1000, lost=1000, twice=0, repeated=0, rss_full=84, drain_seconds=2),
-    killed=Fault(messages=1000, lost=0, twice=3, repeated=0),
+    outage=[outage(lost=900), outage(lost=1000)],
+    killed=[Fault(messages=1000, lost=0, twice=3, repeated=0)],
 )
 ABSENT = Row("Node-RED", why="not installed: apt-get install nodejs npm")
 
 
-def cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")]
+def column(lines: list[str], name: str) -> dict[str, str]:
+    """By the title of the line."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[rows[0].index(name)] for row in rows}
 
 
-def test_the_table_compares_medians_with_the_first_row() -> None:
-    head, _, ours, peer, _ = map(cells, table.lines(results(OURS, PEER, ABSENT)))
-    assert (ours[1], peer[1]) == ("200,000", "50,000")
-    assert (ours[2], peer[2]) == ("1.00 ×", "4.00 ×")
-    assert peer[head.index("outage: lost, twice")] == "1,000, 0 of 1,000"
+def tables(*rows: Row) -> tuple[list[str], list[str]]:
+    """Figures, and ratios."""
+    lines = table.lines(results(*rows))
+    return lines[: lines.index("")], lines[lines.index("") + 1 :]
 
 
-def test_a_scenario_nobody_ran_has_no_column() -> None:
-    assert not [title for title in cells(table.lines(results(OURS))[0]) if "flash" in title or "outage" in title]
+def test_the_table_gives_medians_with_their_spread_and_the_worst_of_faults() -> None:
+    figures, _ = tables(OURS, PEER)
+    ours, peer = column(figures, OURS.name), column(figures, PEER.name)
+    assert ours["throughput, readings a CPU-second"] == "200,000 (100,000..300,000)"
+    assert peer["throughput, readings a CPU-second"] == "50,000"
+    assert ours["outage: lost, twice"] == "–"
+    assert peer["outage: lost, twice"] == "1,000, 0 of 1,000"
+
+
+def test_ratios_are_those_of_the_medians_to_the_first_row() -> None:
+    _, ratios = tables(OURS, PEER, ABSENT)
+    assert column(ratios, OURS.name)["throughput"] == "1.00 ×"
+    assert column(ratios, PEER.name)["throughput"] == "0.25 ×"
+    assert column(ratios, ABSENT.name)["throughput"] == "–"
+
+
+def test_what_nobody_measured_has_no_line() -> None:
+    figures, _ = tables(OURS)
+    assert not [title for title in column(figures, OURS.name) if "flash" in title or "outage" in title]
 
 
 def test_a_peer_that_is_not_there_is_named_with_the_reason() -> None:
-    assert "Node-RED (not installed: apt-get install nodejs npm)" in table.lines(results(OURS, ABSENT))[-1]
+    figures, _ = tables(OURS, ABSENT)
+    assert "Node-RED (not installed: apt-get install nodejs npm)" in figures[0]
     assert "not installed: apt-get install nodejs npm" in texts(picture.svg(results(OURS, ABSENT)))
+
+
+def test_a_sweep_is_a_table_of_medians() -> None:
+    points = [Point("E", "topics", 10_000, [6.0, 4.0, 5.0], 50), Point("E", "topics", 1, [4.0], 40)]
+    assert sweeps.lines(points)[2:] == ["| 1 | 4.0 | 40 |", "| 10,000 | 5.0 (4.0..6.0) | 50 |"]
 
 
 def test_the_picture_shows_figures_and_what_faults_cost() -> None:

@@ -67,18 +67,17 @@ def test_a_broker_that_lost_its_database(tmp_path: Path) -> None:
 @pytest.mark.slow_fault
 def test_half_open_connections_on_both_sides(tmp_path: Path) -> None:
     """Packets vanish; both ends of ours find out in ten seconds and a look, as configured by default."""
-    with own_network("iptables"):
-        with Rig(tmp_path) as rig:
-            publish(rig.devices.port, range(500))
-            rig.wait_drained(500)
-            with dropped(rig.cloud.port), dropped(rig.devices.port):
-                cut = time.monotonic()
-                until(lambda: sink_state(rig) != "connected", "the sink to notice")
-                until(lambda: not rig.status()["sources"]["meter"]["connected"], "the source to notice")
-                assert time.monotonic() - cut < 20
-                assert "the network lost the connection" in str(rig.status()["sinks"]["cloud"]["last_error"])
-            publish(rig.devices.port, range(500, 1_000))
-            rig.check_exactly_once(1_000)
+    with own_network("iptables"), Rig(tmp_path) as rig:
+        publish(rig.devices.port, range(500))
+        rig.wait_drained(500)
+        with dropped(rig.cloud.port), dropped(rig.devices.port):
+            cut = time.monotonic()
+            until(lambda: sink_state(rig) != "connected", "the sink to notice")
+            until(lambda: not rig.status()["sources"]["meter"]["connected"], "the source to notice")
+            assert time.monotonic() - cut < 20
+            assert "the network lost the connection" in str(rig.status()["sinks"]["cloud"]["last_error"])
+        publish(rig.devices.port, range(500, 1_000))
+        rig.check_exactly_once(1_000)
 
 
 @pytest.mark.fault(24)

@@ -1,11 +1,16 @@
 """A broker that lets in whom it knows by certificate, over TCP and WebSockets: in, or one line that says why not."""
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from collector.assembly import connection
+from collector.config.load import load
+from collector.config.model import MqttSink, MqttSource
+from collector.errors import ConfigurationError
 from collector.mqtt.connector import Connector
 from collector.mqtt.errors import SessionError
 from collector.mqtt.packets import VERSION_5
@@ -55,3 +60,49 @@ async def test_any_other_is_told_what_is_wrong(
     }[fault]
     assert str(caught.value).startswith(f"localhost:{strict.options.port}: {words}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["source", "sink"])
+async def test_what_was_renewed_in_place_counts_at_the_next_connection(
+    strict: Reached, authority: Authority, tmp_path: Path, kind: str
+) -> None:
+    """As the daemon connects: with files that were changed since the last time, also while they are half changed."""
+    scheme = "wss" if strict.options.path else "mqtts"
+    table = '[sources.it]\ntopics = ["t"]\nprofile = "json-lines"' if kind == "source" else "[sinks.it]"
+    configuration = tmp_path / "collector.toml"
+    configuration.write_text(
+        f"""
+        [collector]
+        id = "box"
+        {table}
+        type = "mqtt"
+        url = "{scheme}://localhost:{strict.options.port}"
+        ca_file = "ca.pem"
+        cert_file = "our.pem"
+        key_file = "our.key"
+        """
+    )
+
+    def renew(by: Authority, days: int, key_too: bool = True) -> None:
+        certificate, key = by.issue("client", days=days)
+        shutil.copy(certificate, tmp_path / "our.pem")
+        if key_too:
+            shutil.copy(key, tmp_path / "our.key")
+
+    renew(authority, days=-1)
+    shutil.copy(Authority(tmp_path / "other").certificate, tmp_path / "ca.pem")
+    loaded = load(configuration)
+    section = (loaded.configuration.sources if kind == "source" else loaded.configuration.sinks)["it"]
+    assert isinstance(section, MqttSource | MqttSink)
+    connector = Connector(connection("it", section, loaded))
+
+    with pytest.raises(SessionError, match="unknown authority"):
+        await connector.connect(lambda messages: None)
+    shutil.copy(authority.certificate, tmp_path / "ca.pem")
+    with pytest.raises(SessionError, match="does not accept our certificate, cert_file: it has expired"):
+        await connector.connect(lambda messages: None)
+    renew(authority, days=2, key_too=False)
+    with pytest.raises(ConfigurationError, match="is not the key of cert_file"):
+        await connector.connect(lambda messages: None)
+    renew(authority, days=2)
+    await (await connector.connect(lambda messages: None)).close()
