@@ -41,6 +41,7 @@ PRAGMA secure_delete = OFF;
 PRAGMA cell_size_check = ON;
 PRAGMA trusted_schema = OFF;
 PRAGMA mmap_size = 0;
+PRAGMA temp_store = MEMORY; -- the sandbox leaves no directory for temporary files
 PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE};
 PRAGMA journal_size_limit = {WAL_BYTES};
 PRAGMA busy_timeout = 5000;
