@@ -103,7 +103,8 @@ class Decoder:
         at = 0
         while size - at >= 2:
             first = data[at]
-            if first not in _HEADERS:
+            flags = _PUBLISH_HEADERS.get(first)
+            if flags is None and first not in _HEADERS:
                 raise _unexpected(first)
             length = data[at + 1]
             body = at + 2
@@ -120,8 +121,8 @@ class Decoder:
                 )
             if end > size:
                 return self._incomplete(data, at, body, end)
-            if first in _PUBLISH_HEADERS:
-                packets.append(publish(first, data, body, end))
+            if flags is not None:
+                packets.append(publish(flags, data, body, end))
             elif first == 0x40 and length == 2:
                 packets.append(Puback(_packet_id(data, body, end)))
             else:
@@ -140,7 +141,7 @@ class Decoder:
             if payload > size:
                 self._need = payload - at
             elif end - payload > self._max_payload:
-                self._skipping = self._publish(first, data, body, end)
+                self._skipping = self._publish(_PUBLISH_HEADERS[first], data, body, end)
                 self._skip = end - size
                 return size
         return at
@@ -156,17 +157,19 @@ class Decoder:
             at = max(at, size) + 1 if head is None else sum(head)
         return min(at, end)
 
-    def _publish(self, first: int, data: bytes, at: int, end: int) -> Publish:
+    def _publish(self, flags: tuple[int, bool, bool], data: bytes, at: int, end: int) -> Publish:
         """The PUBLISH whose body is data[at:end]; a payload beyond the limit is not looked at."""
         name = at + 2
         if name > end:
             raise _short("PUBLISH")
         at = name + (data[at] << 8 | data[at + 1])
         raw = data[name:at]
-        qos, retain, dup = _PUBLISH_HEADERS[first]
+        qos, retain, dup = flags
         packet_id = 0
         if qos:
-            packet_id = _packet_id(data, at, end)
+            packet_id = data[at] << 8 | data[at + 1] if at + 2 <= end else 0
+            if not packet_id:
+                raise _no_packet_id(at + 2 > end)
             at += 2
         found = NO_PROPERTIES
         if self._version == VERSION_5:
@@ -223,12 +226,16 @@ class Decoder:
 
 
 def _packet_id(data: bytes, at: int, end: int) -> int:
-    if at + 2 > end:
-        raise ProtocolError("the packet ends before its packet identifier")
-    packet_id = data[at] << 8 | data[at + 1]
+    packet_id = data[at] << 8 | data[at + 1] if at + 2 <= end else 0
     if not packet_id:
-        raise ProtocolError("a packet identifier of 0 [MQTT-2.2.1-3]", reason.PROTOCOL_ERROR)
+        raise _no_packet_id(at + 2 > end)
     return packet_id
+
+
+def _no_packet_id(short: bool) -> ProtocolError:
+    if short:
+        return ProtocolError("the packet ends before its packet identifier")
+    return ProtocolError("a packet identifier of 0 [MQTT-2.2.1-3]", reason.PROTOCOL_ERROR)
 
 
 def _code_and_properties(kind: int, data: bytes, at: int, end: int) -> tuple[int, Properties]:
