@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from collector.errors import FrameError
-from collector.profiles.payload.numbers import Number, NumberName, Raw, bit_range
+from collector.profiles.payload.numbers import HIGHEST, Number, NumberName, Raw, bit_range
+from collector.profiles.payload.rollover import counted
 from collector.profiles.payload.value import Doubt, Value, repeated
 from collector.profiles.table import Table
 from collector.reading import Decoded
@@ -19,6 +20,14 @@ TypeName = Literal[NumberName, TextName]
 TEXTS = typing.get_args(TextName)
 
 
+Identity = Callable[[bytes], str | None]
+"""Tells a frame's device."""
+
+
+def nobody(frame: bytes) -> None:
+    return None
+
+
 class BinaryField(Value, frozen=True, kw_only=True):
     """A number in the frame, or a text of `length` bytes."""
 
@@ -28,6 +37,8 @@ class BinaryField(Value, frozen=True, kw_only=True):
     """Half open, [lowest, end), counted from the least significant bit."""
     count: Annotated[int, msgspec.Meta(ge=2, le=64)] | None = None
     """So many numbers one behind the other are one value, a list; null where all of them are."""
+    rollover: bool = False
+    """A counter that begins anew beyond its type's greatest value; the field counts on."""
     length: Length | None = None
     """Bytes of a text: `ascii` (ends at a NUL, white space trimmed), `hex`, `mac`; of `bcd`, which is a number."""
 
@@ -47,6 +58,8 @@ class BinaryField(Value, frozen=True, kw_only=True):
         number = self._number
         if self.length is not None:
             yield "length", f"{self.type} has one of its own"
+        if self.rollover and (number.kind != "u" or self.count is not None or self.enum or self.flags):
+            yield "rollover", "only a single unsigned integer counts, and has neither enum nor flags"
         if self.bits is not None:
             if number.kind != "u":
                 yield "bits", f"only unsigned integers have bit ranges, not {self.type}"
@@ -66,13 +79,15 @@ class BinaryField(Value, frozen=True, kw_only=True):
     def _text_mistakes(self) -> Iterable[tuple[str, str]]:
         if self.length is None:
             yield "length", f"missing: {self.type} has as many bytes as it is told"
+        if self.rollover:
+            yield "rollover", f"{self.type} does not count"
         if self.bits is not None or self.count is not None:
             yield "bits" if self.bits is not None else "count", f"{self.type} is no binary number"
         if self.type != "bcd" and (not self.plain or self.range is not None or self.unit is not None):
             yield "type", f"{self.type} is text: leave out everything that is said of numbers"
 
-    def read_from(self, at: int) -> Raw:
-        """Reads the value of a frame whose data begin at byte `at`."""
+    def read_from(self, at: int, device: Identity = nobody) -> Raw:
+        """Reads the value of a frame whose data begin at byte `at`; `device` tells whose they are."""
         place = at + self.at
         if self.type in TEXTS:
             return _text(self, slice(place, place + (self.length or 0)))
@@ -84,7 +99,10 @@ class BinaryField(Value, frozen=True, kw_only=True):
         raw = number.at(place)
         if self.bits is not None:
             raw = bit_range(raw, *self.bits)
-        return self.reader(raw, self._limits())
+        limits = self._limits()
+        if self.rollover and limits is not None:
+            return self.reader(raw, (0, HIGHEST), counted(raw, limits[1] + 1, device))
+        return self.reader(raw, limits)
 
     def _limits(self) -> tuple[int, int] | None:
         if self.bits is not None:
@@ -134,7 +152,7 @@ class BinaryDevice(Table, frozen=True, kw_only=True):
     length: Annotated[int, msgspec.Meta(ge=1, le=32)]
     type: Literal["hex", "mac"] = "hex"
 
-    def reader(self) -> Callable[[bytes], str | None]:
+    def reader(self) -> Identity:
         span = slice(self.at, self.at + self.length)
         if self.type == "mac":
             return lambda frame: None if set(frame[span]) == {0xFF} else frame[span].hex(":").upper()
@@ -164,8 +182,8 @@ class BinaryPayload(Table, frozen=True, kw_only=True, tag="binary"):
             yield f"payload.device: does not lie within the frame's {length} bytes"
 
     def reader(self) -> Callable[[bytes], list[Decoded]]:
-        plan = [(field.name, field.read_from(0), field.doubt()) for field in self.fields]
         identity = self.device.reader() if self.device else None
+        plan = [(field.name, field.read_from(0, identity or nobody), field.doubt()) for field in self.fields]
         device_end = self.device.at + self.device.length if self.device else 0
         needed = max([field.end for field in self.fields] + [device_end])
 

@@ -2,10 +2,11 @@
 
     1-0:1.8.1(000004.426*kWh)                       a value with its unit
     0-1:24.2.1(170102161005W)(00000.107*m3)         one with a time of its own: field and field_timestamp
-    1-0:99.97.0(1)(0-0:96.7.19)(000104180320W)(0000237126*s)      a list: field[0].timestamp, field[0].duration
+    1-0:99.97.0(1)(0-0:96.7.19)(000104180320W)(0000237126*s)      a list: its length,
+                                                                    field[0].timestamp, field[0].duration
 
-Units are as sent. A code is found as it is sent, then without `A-B:`; `*255` is left out, and `C.D` is `C.D.0`.
-One that is not declared becomes a field of that name: a number where it has a unit, else the text as sent.
+Units are as sent. A code is found as it is sent, then without `A-B:`; `*255` is left out, and `C.D` and `C.D.255` are
+`C.D.0`. One that is not declared becomes a field of that name: a number where it has a unit, else the text as sent.
 """
 
 import re
@@ -39,7 +40,7 @@ class ObisField(Table, frozen=True, kw_only=True):
     type: Literal["number", "text", "hex", "time"] = "number"
     """number: as sent, with its unit if it has one; hex: a text sent as hexadecimal digits; time: YYMMDDhhmmss{S,W}."""
     each: list[Text] | None = None
-    """The code holds a list of so many values each, of these names; counts and codes before it are left out."""
+    """The code holds a list of so many values each, of these names. The field itself is its length."""
 
 
 class MBus(Table, frozen=True, kw_only=True):
@@ -145,8 +146,9 @@ class _Telegram:
         if (found := _CHANNEL.fullmatch(code)) and self._put_channel(found[1], found[2], values):
             return
         bare = code.partition(":")[2] or code
-        field = self._declared.get(code) or self._declared.get(bare) or self._declared.get(bare + ".0")
-        if field is None:
+        whole = bare.removesuffix(".255") + ".0"
+        field = self._declared.get(code) or self._declared.get(bare) or self._declared.get(whole)
+        if field is None or field.name in self.fields:
             name = code if bare in self.fields else bare
             self._store(name, values, "number" if "*" in values[-1] else "text")
         elif field.each is not None:
@@ -171,15 +173,19 @@ class _Telegram:
         return False
 
     def _put_list(self, name: str, parts: list[str], values: list[str]) -> None:
-        if not values[0].isdecimal():
-            raise FrameError("list", f"{name}: {values[0][:20]!r} is no count")
-        at = 1
-        while at < len(values) and _CODE.fullmatch(values[at]):
-            at += 1
-        for row in range(min(int(values[0]), MAX_FIELDS)):
-            for part, word in zip(parts, values[at : at + len(parts)], strict=False):
+        count, *words = values
+        if not count.isdecimal():  # no list but values of one moment, or nothing
+            if len(words) > 0 and _TIME.fullmatch(count):
+                self.fields[f"{name}_timestamp"] = self._time(count)
+            for at, word in enumerate(words):
+                self._store(f"{name}[{at}]", [word], "number")
+            return
+        self.fields[name] = int(count)
+        while words and (not words[0] or _CODE.fullmatch(words[0])):
+            del words[0]
+        for row in range(min(int(count), len(words) // len(parts))):
+            for part, word in zip(parts, words[row * len(parts) :], strict=False):
                 self._store(f"{name}[{row}].{part}", [word], "time" if _TIME.fullmatch(word) else "number")
-            at += len(parts)
 
     def _store(self, name: str, values: list[str], type: str) -> None:
         if len(values) > 1 and _TIME.fullmatch(values[0]) and self._zone is not None:
@@ -221,4 +227,4 @@ def _from_hex(word: str) -> str:
         text = bytes.fromhex(word)
     except ValueError:
         return word
-    return text.decode() if text and all(0x20 <= byte < 0x7F for byte in text) else word
+    return text.decode() if text.strip() and all(0x20 <= byte < 0x7F for byte in text) else word

@@ -58,14 +58,17 @@ class Value(Table, frozen=True, kw_only=True):
         """The raw value is the value."""
         return (self.sentinels, self.enum, self.flags, self.scale, self.offset) == (frozenset(), None, None, 1, 0)
 
-    def reader(self, raw: Convert, limits: tuple[int, int] | None) -> Convert:
-        """Reads the value where `raw` reads the number; `limits` are those of an integer, None for floating point."""
+    def reader(self, raw: Convert, limits: tuple[int, int] | None, counted: Convert | None = None) -> Convert:
+        """Reads the value where `raw` reads the number; `limits` are those of an integer, None for floating point.
+
+        `counted` reads what a value is made of where that is more than the number that says whether there is one.
+        """
         if self.enum is not None:
             value = _named(raw, {int(code): name for code, name in self.enum.items()})
         elif self.flags is not None:
             value = _flagged(raw, {int(bit): name for bit, name in self.flags.items()})
         else:
-            value = linear(raw, self.scale, self.offset, limits)
+            value = linear(counted or raw, self.scale, self.offset, limits)
         sentinels = self.sentinels
         return (lambda frame: None if raw(frame) in sentinels else value(frame)) if sentinels else value
 
