@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SIDE_BY_SIDE := -n 3 --dist loadfile
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick bench bench-spool faults fault-table fault-tools test-trixie test-container package lock clean help setup system
+.PHONY: demo test check quick bench bench-lines bench-spool faults fault-table fault-tools test-trixie test-container package lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
@@ -36,6 +36,9 @@ bench: setup ## Edge Collector and its peers side by side (70 minutes; ARGS="--q
 
 fault-table: setup ## Renew tests/faults/MATRIX.md from the tests themselves
 	@$(BIN)/python -m tests.faults.matrix
+
+bench-lines: setup ## How near 32 Modbus slaves are polled to what their bus can carry, and what ten sensors cost (2 minutes)
+	@$(BIN)/python -m tests.bench.lines $(ARGS)
 
 bench-spool: setup ## What the spool costs in flash, CPU, start time and memory (10 minutes; as root, else the device's own account is left out)
 	@$(BIN)/python -m tests.bench.spool $(ARGS)

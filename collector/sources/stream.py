@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from collector.config.port import NetworkPort
 from collector.errors import SourceError
@@ -72,14 +73,13 @@ class StreamLine(asyncio.Protocol):
             self.lost.cancel()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE.items():
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
         if self._client is not None:
-            transport.write(self._client.greeting())
+            self._transport.write(self._client.greeting())
 
     def data_received(self, data: bytes) -> None:
         try:

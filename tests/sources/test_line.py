@@ -5,12 +5,13 @@ import contextlib
 import os
 import threading
 import tty
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import serial
+import uvloop
 from serial.rfc2217 import PortManager
 
 from collector.config import port as ports
@@ -60,11 +61,23 @@ async def echo_server() -> AsyncIterator[str]:
         yield f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_a_socket_carries_the_bytes_as_they_are() -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_socket_carries_the_bytes_as_they_are(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    """On either event loop, also held back for a while."""
     every_byte = bytes(range(256))
-    async with echo_server() as place, opened(place) as (line, received):
-        line.write(every_byte)
-        await until(lambda: received == every_byte)
+
+    async def scenario() -> None:
+        async with echo_server() as place, opened(place) as (line, received):
+            line.write(every_byte)
+            await until(lambda: received == every_byte)
+            line.pause(True)
+            line.write(every_byte)
+            await asyncio.sleep(0.05)
+            assert received == every_byte
+            line.pause(False)
+            await until(lambda: received == 2 * every_byte)
+
+    run(scenario())
 
 
 async def test_a_source_reads_a_socket_and_is_lost_with_it() -> None:
