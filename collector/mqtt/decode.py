@@ -26,6 +26,10 @@ from collector.mqtt.packets import (
     Unsuback,
 )
 
+LARGEST_PROPERTIES: Final = 16 * 1024
+"""Bytes of a message's properties that are looked at. They are any publisher's to fill, and take up to twenty times
+their size in memory; a message with more counts as too large."""
+
 TOPICS_REMEMBERED: Final = 1024
 """Topic names whose decoding is kept; beyond that all are forgotten, so strange brokers cost no memory."""
 
@@ -140,19 +144,24 @@ class Decoder:
             payload = self._payload_offset(first, data, body, end)
             if payload > size:
                 self._need = payload - at
-            elif end - payload > self._max_payload:
+            elif payload < 0 or end - payload > self._max_payload:
                 self._skipping = self._publish(_PUBLISH_HEADERS[first], data, body, end)
                 self._skip = end - size
                 return size
         return at
 
     def _payload_offset(self, first: int, data: bytes, at: int, end: int) -> int:
-        """Where the payload of the PUBLISH begins; beyond the end of `data` it is only a lower bound."""
+        """Where the payload of the PUBLISH begins; beyond the end of `data` it is only a lower bound.
+
+        -1: behind more properties than are looked at.
+        """
         size = len(data)
         if at + 2 > size:
             return at + 2
         at += 2 + (data[at] << 8 | data[at + 1]) + (2 if first & 0x06 else 0)
         if self._version == VERSION_5:
+            if _too_many_properties(data, at, end):
+                return -1
             head = properties.read_varint(data, at, size)
             at = max(at, size) + 1 if head is None else sum(head)
         return min(at, end)
@@ -175,6 +184,8 @@ class Decoder:
         if self._version == VERSION_5:
             if at < end and not data[at]:
                 at += 1
+            elif end - at > LARGEST_PROPERTIES and _too_many_properties(data, at, end):
+                return Publish(self._topic(raw), b"", packet_id, qos, retain, dup, found, end - at)
             else:
                 found, at = properties.read(data, at, end, PUBLISH)
                 if "topic_alias" in found:
@@ -230,6 +241,12 @@ def _packet_id(data: bytes, at: int, end: int) -> int:
     if not packet_id:
         raise _no_packet_id(at + 2 > end)
     return packet_id
+
+
+def _too_many_properties(data: bytes, at: int, end: int) -> bool:
+    """Whether the block that begins at `at` is known to hold more than is looked at, in a packet that may."""
+    head = properties.read_varint(data, at, min(end, len(data)))
+    return head is not None and LARGEST_PROPERTIES < head[0] <= end - head[1]
 
 
 def _no_packet_id(short: bool) -> ProtocolError:

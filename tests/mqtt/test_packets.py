@@ -319,6 +319,21 @@ def test_an_oversized_payload_is_skipped_not_buffered(packet_id: int, chunk: int
     assert most < 20
 
 
+@pytest.mark.parametrize("chunk", [7, 1_000, 1_000_000])
+def test_properties_beyond_the_limit_are_neither_buffered_nor_parsed(chunk: int) -> None:
+    """They are any publisher's to fill."""
+    reader = Decoder(maximum_packet_size=1_000_000, max_payload=PAYLOAD)
+    block = properties.write({"user_property": [("", "")] * 20_000})
+    stream = packet(0x32, b"\0\1t\0\7", block, b"payload") + PINGRESP
+    packets: list[Packet] = []
+    most = 0
+    for at in range(0, len(stream), chunk):
+        packets += reader.feed(stream[at : at + chunk])
+        most = max(most, reader.buffered)
+    assert packets == [Publish("t", b"", 7, 1, oversize=len(block) + 7), Pingresp()]
+    assert most < 20
+
+
 def test_a_payload_of_exactly_the_limit_is_kept() -> None:
     (kept, skipped) = decode(
         encode.publish(Message("t", bytes(PAYLOAD))) + encode.publish(Message("t", bytes(PAYLOAD + 1)))
