@@ -88,7 +88,6 @@ def measure(peers: Sequence[Peer], scratch: Path, *, most: int, rounds: int, qui
     )
     most = min(most, QUICK_MESSAGES) if quick else most
     minutes = QUICK_MINUTES if quick else MINUTES
-    end = time.monotonic() + minutes * 60
     runnable = []
     for peer, row in zip(peers, results.rows, strict=True):
         try:
@@ -97,6 +96,8 @@ def measure(peers: Sequence[Peer], scratch: Path, *, most: int, rounds: int, qui
             runnable.append((peer, row))
         except NotInstalled as error:
             row.why = f"not installed: {error}"
+
+    end = time.monotonic() + minutes * 60
 
     def run(name: str, peer: Peer, row: Row, scenario: Callable[..., T], *much: float) -> list[T]:
         """One result, or none, and then the row says why."""

@@ -41,7 +41,7 @@ def svg(results: Results) -> str:
     bars = [bar for bar in BARS if any(bar[0].values(row) for row in rows)]
     faults = [column for column in FAULTS if any(column.value(row) for row in rows)]
     height = TOP + ROW * len(rows) + 22 * len(notes(results)) + 28
-    step = (WIDTH - 2 * MARGIN - NAMES) / (len(bars) + len(faults))
+    step = (WIDTH - 2 * MARGIN - NAMES) / max(1, len(bars) + len(faults))
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
         ' font-family="system-ui, sans-serif" font-size="12">',

@@ -21,9 +21,11 @@ def lines(results: Results) -> list[str]:
     figures |= {title: cells for title, cells in faults.items() if set(cells) != {MISSING}}
     ratios = {measure.title: [_ratio(measure, row, rows[0]) for row in rows] for measure in shown}
     return [
-        *_table("", [_name(row) for row in rows], figures),
+        *_table("", [row.name for row in rows], figures),
         "",
         *_table(f"compared with {rows[0].name}", [row.name for row in rows], ratios),
+        "",
+        *(f"{row.name}: {row.why}" for row in rows if row.why),
     ]
 
 
@@ -35,10 +37,6 @@ def _table(corner: str, names: Sequence[str], columns: dict[str, list[str]]) -> 
     return [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in ruled
     ]
-
-
-def _name(row: Row) -> str:
-    return f"{row.name} ({row.why})" if row.why else row.name
 
 
 def _figure(measure: Measure, row: Row) -> str:
