@@ -19,6 +19,7 @@ from collector.log import events
 from collector.pipeline import Pipeline
 from collector.sandbox.wall import Wall
 from collector.service.notify import Notifier
+from collector.spool.lock import InUse
 
 RELOAD = 75
 """Exit code (EX_TEMPFAIL) that asks whoever started us to do so again, with the new configuration."""
@@ -30,7 +31,8 @@ STATUS_AGAIN = 10.0
 async def run(loaded: Loaded, wall: Wall) -> int:
     """Works until SIGTERM, SIGINT or a SIGHUP that finds a right configuration; returns the exit code.
 
-    1: the spool can no longer keep its promise; 2: its directory is not one to work in; 75: start again.
+    1: the spool can no longer keep its promise, or another process has it; 2: its directory is not one to work in;
+    75: start again.
     """
     daemon = Daemon(loaded, wall)
     loop = asyncio.get_running_loop()
@@ -105,6 +107,9 @@ class Daemon:
                 trouble = str(error)
                 if self.stop.is_set():
                     return self._failed(f"{trouble}; what is in memory stays in the tail journal alone", 1)
+            except InUse as error:
+                # Not 2, after which no service manager starts us again: a command of `spool` ends by itself.
+                return self._failed(str(error), 1)
             except SpoolRefused as error:
                 return self._failed(str(error), 2)
             except CollectorError as error:

@@ -56,7 +56,7 @@ def test_a_configuration_that_is_not_toml(tmp_path: Path) -> None:
 def test_a_second_daemon_on_the_same_directory(tmp_path: Path) -> None:
     with Rig(tmp_path) as rig:
         code, said = run(rig.configuration)
-        assert code == 2
+        assert code == 1
         assert "in use by another edge-collector" in said
         assert rig.status()["sinks"]["cloud"]["connected"]
 
