@@ -14,12 +14,12 @@ OURS, OTHERS, GOOD, BAD = "#0f766e", "#94a3b8", "#0f766e", "#b91c1c"
 
 
 BARS: tuple[tuple[Measure, str, str, str], ...] = (
-    (THROUGHPUT, "throughput", "per CPU-second", "{:,.0f}"),
+    (THROUGHPUT, "throughput", "per CPU-s", "{:,.0f}"),
     (P99, "p99 latency", "ms at 1,000/s", "{:,.1f}"),
     (CORE, "CPU at 100/s", "% of a core", "{:.1f}"),
     (RSS_ONLINE, "memory", "MB RSS, online", "{:.0f}"),
-    (UPLINK, "uplink", "bytes a reading", "{:.0f}"),
-    (FLASH_STORED, "flash", "B/reading, offline", "{:,.0f}"),
+    (UPLINK, "uplink", "B a reading", "{:.0f}"),
+    (FLASH_STORED, "flash, stored", "B a reading", "{:,.0f}"),
 )
 """What is drawn, its title and subtitle, and the format of its median."""
 
@@ -100,8 +100,8 @@ def notes(results: Results) -> list[str]:
         f"QoS 1, JSON of 75 bytes, Mosquitto on both sides. {results.machine}, {results.date}.",
         f"Medians of {runs}; of faults the worst run. Throughput, memory and uplink at full load.",
         f"The bench alone, messages a second: generator {ceiling.generator:,.0f}, counter {ceiling.counter:,.0f};"
-        f" a CPU-second of its own: {ceiling.generator_cpu:,.0f} and {ceiling.counter_cpu:,.0f};"
-        f" p99 through one broker: {ceiling.p99 * 1000:.1f} ms.",
+        f" a CPU-second of its own: {ceiling.generator_cpu:,.0f} and {ceiling.counter_cpu:,.0f}.",
+        f"Straight through one broker p99: {ceiling.p99 * 1000:.1f} ms.",
         *(row.remark for row in results.rows if row.remark and row.online),
     ]
 
