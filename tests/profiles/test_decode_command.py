@@ -143,6 +143,9 @@ def test_modbus_with_and_without_its_request(run: Any) -> None:
 def test_modbus_that_says_no(run: Any) -> None:
     said = "eastron-sdm120: 1 refused: exception (the device refuses function 4: exception 2, illegal data address)"
     assert run("eastron-sdm120", "--hex", "01 84 02 c2 c1") == Result(1, [], said)
+    write = "senseair-s8: 1 refused: exception (the device refuses function 6: exception 1, illegal function)"
+    assert run("senseair-s8", "--hex", "fe 86 01 b3 90") == Result(1, [], write)
+    assert run("senseair-s8", "--hex", "fe 84 02 f2 f0") == Result(1, [], "senseair-s8: 1 refused: checksum")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import msgspec
 from collector.errors import FrameError
 from collector.profiles.framing.framer import INCOMPLETE, Framer, ScanningFramer
 from collector.profiles.framing.kind import FramingKind, Verify
-from collector.profiles.modbus import adu
+from collector.profiles.modbus import adu, pdu
 
 
 class ModbusFraming(FramingKind, frozen=True, kw_only=True, tag="modbus"):
@@ -40,7 +40,9 @@ class ModbusFramer(ScanningFramer):
 
     def _accept(self, frame: bytes, accepted: list[bytes]) -> bool:
         if not adu.is_tcp(frame) and not adu.intact(frame):
-            self.refused["checksum"] += 1
+            # What looks like the refusal of anything else is noise more often than not.
+            if frame[1] & ~pdu.REFUSED in pdu.FUNCTIONS.values():
+                self.refused["checksum"] += 1
             return False
         accepted.append(frame)
         return True

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 from collector.errors import FrameError
 from collector.profiles.checksum import ALGORITHMS
-from collector.profiles.modbus.pdu import FUNCTIONS, REFUSED, Request
+from collector.profiles.modbus.pdu import EXCEPTIONS, FUNCTIONS, REFUSED, Request
 
 _crc = ALGORITHMS["crc16-modbus"][0]
 _READS = frozenset(FUNCTIONS.values())
-_REFUSALS = frozenset(function + REFUSED for function in _READS)
 
 HEADER = 6
 """Bytes of the MBAP header ahead of the unit: transaction, protocol (always 0), length of what follows."""
@@ -64,11 +63,11 @@ def request(frame: bytes) -> Request:
 def reply_length(data: bytes, at: int) -> int | None:
     """Bytes of the reply's frame that begins at `at`: 0 where none can, None where the data end too early to tell."""
     head = data[at : at + HEADER]
-    if len(head) < 2 or (len(head) == 2 and head[1] in _READS | _REFUSALS):
+    if len(head) < 2 or (len(head) == 2 and _answers(head[1])):
         return None
     if head[1] in _READS and head[2] and head[2] % 2 == 0 and head[2] <= LONGEST_PDU - 2:
         return RTU_AROUND + 2 + head[2]
-    if head[1] in _REFUSALS and head[2]:
+    if head[1] > REFUSED and head[2] in EXCEPTIONS:
         return RTU_AROUND + 2
     if any(head[2:4]):
         return 0
@@ -78,9 +77,14 @@ def reply_length(data: bytes, at: int) -> int | None:
     return HEADER + rest if 3 <= rest <= LONGEST_PDU + 1 else 0
 
 
+def _answers(function: int) -> bool:
+    """Whether a reply may begin so: registers, or the refusal of whatever was asked."""
+    return function in _READS or function > REFUSED
+
+
 def begins_reply(data: bytes) -> bool:
     """Whether these few bytes look like the beginning of a reply, rather than like the end of something else."""
-    return len(data) > 1 and (data[1] in _READS | _REFUSALS or (len(data) >= HEADER and not any(data[2:4])))
+    return len(data) > 1 and (data[1] & ~REFUSED in _READS or (len(data) >= HEADER and not any(data[2:4])))
 
 
 def find_reply(data: bytes, address: int, asked: Request) -> bytes | None:

@@ -15,7 +15,7 @@ ILLEGAL_ADDRESS = 2
 NOT_NOW = frozenset({5, 6, 10, 11})
 """Exceptions by which the device, or the gateway ahead of it, says that the answer is not to be had at present."""
 
-_EXCEPTIONS = {
+EXCEPTIONS = {
     1: "illegal function",
     ILLEGAL_ADDRESS: "illegal data address",
     3: "illegal data value",
@@ -62,13 +62,13 @@ class Refusal(FrameError):
 
     def __init__(self, pdu: bytes) -> None:
         self.code = pdu[1] if len(pdu) > 1 else 0
-        what = _EXCEPTIONS.get(self.code, "of no known meaning")
+        what = EXCEPTIONS.get(self.code, "of no known meaning")
         super().__init__("exception", f"the device refuses function {pdu[0] & 0x7F}: exception {self.code}, {what}")
 
 
 def registers(pdu: bytes) -> tuple[int, bytes]:
     """Function code and register bytes of a reply. Raises FrameError; for an exception, Refusal."""
-    if pdu and pdu[0] - REFUSED in FUNCTIONS.values():
+    if pdu and pdu[0] > REFUSED:
         raise Refusal(pdu)
     if len(pdu) < 2 or pdu[0] not in FUNCTIONS.values():
         raise FrameError("function", f"function {pdu[0] if pdu else '-'} does not read registers (3 and 4 do)")

@@ -1,7 +1,7 @@
 """Frames of Modbus, built and taken apart; pymodbus builds the same from the same."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
@@ -17,6 +17,7 @@ ASKED = Request(4, 0, 2)
 requests = st.builds(Request, st.sampled_from([3, 4]), st.integers(0, 65535), st.integers(1, 125))
 
 
+@settings(deadline=None)
 @given(requests, st.integers(1, 247), st.integers(1, 65535))
 def test_requests_are_those_of_pymodbus(asked: Request, address: int, transaction: int) -> None:
     kind = ReadHoldingRegistersRequest if asked.function == 3 else ReadInputRegistersRequest
@@ -27,6 +28,7 @@ def test_requests_are_those_of_pymodbus(asked: Request, address: int, transactio
     assert FramerSocket(DecodePDU(False)).buildFrame(theirs) == adu.tcp(transaction, address, asked.encode())
 
 
+@settings(deadline=None)
 @given(requests, st.integers(0, 255), st.integers(0, 65535))
 def test_a_request_is_read_back_from_either_frame(asked: Request, address: int, transaction: int) -> None:
     assert adu.request(adu.rtu(address, asked.encode())) == asked
@@ -81,6 +83,7 @@ def test_an_exception_is_an_answer() -> None:
     assert (caught.value.reason, caught.value.code) == ("exception", pdu.ILLEGAL_ADDRESS)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), requests, st.integers(0, 255))
 def test_no_bytes_bring_it_to_fall(data: bytes, asked: Request, address: int) -> None:
     try:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.profiles.modbus.grouping import Span, group, split
@@ -26,6 +26,7 @@ def unwanted(request: Request, asked: list[Span]) -> list[int]:
     return stretches
 
 
+@settings(deadline=None)
 @given(spans, st.integers(4, 125), st.integers(0, 20))
 def test_every_span_is_in_a_request_and_the_limits_hold(asked: list[Span], max_registers: int, max_gap: int) -> None:
     requests = group(asked, max_registers, max_gap)
@@ -36,6 +37,7 @@ def test_every_span_is_in_a_request_and_the_limits_hold(asked: list[Span], max_r
         assert all(length <= max_gap for length in unwanted(request, asked))
 
 
+@settings(deadline=None)
 @given(spans, st.integers(4, 125), st.integers(0, 20))
 def test_two_requests_that_could_be_one_never_are_two(asked: list[Span], max_registers: int, max_gap: int) -> None:
     requests = group(asked, max_registers, max_gap)
@@ -46,6 +48,7 @@ def test_two_requests_that_could_be_one_never_are_two(asked: list[Span], max_reg
             assert gap > max_gap or first.end - one.first > max_registers
 
 
+@settings(deadline=None)
 @given(spans, st.integers(0, 20))
 def test_splitting_comes_to_an_end_and_loses_only_what_was_refused_alone(asked: list[Span], max_gap: int) -> None:
     requests = group(asked, 125, max_gap)
