@@ -11,10 +11,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from collector.log import events
 from collector.spool.framing import HEADER, LIMIT_BYTES, ROTATE_BYTES, framed
-from collector.spool.leftover import read_leftover
+from collector.spool.leftover import Leftover, read_leftover
 from collector.spool.place import claim
-from collector.spool.records import Chunk, Held, Record, Requeue, encode_record
+from collector.spool.records import Chunk, Held, Moved, Record, Requeue, encode_record
 from collector.spool.state import State
 
 
@@ -44,7 +45,7 @@ class Journal:
         Without a `spool_id`, when the database has lost it, the newest counts.
         """
         files = [file for path in self._paths if (file := read_leftover(path, spool_id)) is not None]
-        files.sort(key=lambda file: (file.state.lsn, len(file.records)))
+        files.sort(key=lambda file: (file.state.lsn, not _moved(file), len(file.records)))
         files = [file for file in files if file.state.spool_id == files[-1].state.spool_id]
         if not files:
             return None
@@ -54,10 +55,18 @@ class Journal:
             # Where one file ends the next begins, or records are missing.
             whole = whole and complete and reached >= state.lsn
             for record in records:
+                if isinstance(record, Moved):
+                    break
                 state.apply(record)
                 if isinstance(record, Chunk | Held | Requeue):
                     chunks.append(record)
             reached = state.lsn
+        if _moved(files[-1]):
+            whole = False
+            events.JOURNAL_DAMAGED.log(
+                "tail journal: %s: the newer of its files is missing, or no journal; what only it held is lost",
+                self.directory,
+            )
         return Replay(files[-1].state, chunks, whole)
 
     def begin(self, checkpoint: bytes, records: Sequence[Record] = ()) -> None:
@@ -75,6 +84,9 @@ class Journal:
             os.close(fd)
             fresh.unlink(missing_ok=True)
             raise
+        with contextlib.suppress(OSError):
+            if self._fd >= 0:
+                self.append(Moved())
         self.close()
         self._fd, self._current, self.size = fd, following, len(head)
 
@@ -112,6 +124,11 @@ class Journal:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _moved(file: Leftover) -> bool:
+    """Whether there has been a newer one."""
+    return bool(file.records) and isinstance(file.records[-1], Moved)
 
 
 def _write(fd: int, data: bytes, size: int = 0) -> None:

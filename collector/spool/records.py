@@ -151,6 +151,10 @@ class Synchronised(msgspec.Struct, array_like=True, tag="synchronised", frozen=T
     through: int
 
 
+class Moved(msgspec.Struct, array_like=True, tag="moved", frozen=True):
+    """The last of a file: the next record stands in the other one."""
+
+
 Record = (
     Chunk
     | Held
@@ -166,6 +170,7 @@ Record = (
     | Committed
     | Shown
     | Synchronised
+    | Moved
 )
 
 

@@ -18,7 +18,7 @@ from collector.errors import DiskUnavailable
 from collector.log import events
 from collector.reading import Reading
 from collector.segment import Part, Segment
-from collector.spool import departed
+from collector.spool import departed, traces
 from collector.spool.commits import Commits
 from collector.spool.database import Database
 from collector.spool.dating import Dating
@@ -108,6 +108,7 @@ class Spool:
             directory, volatile = journal_directory(data_dir)
             if not volatile:
                 events.JOURNAL_DEGRADED.log("tail journal: no tmpfs; it lies in %s and costs flash writes", directory)
+            traces.miss(data_dir / "spool.sqlite3", directory, clock.regime().boot_id)
             found = await recover(data_dir)
         except BaseException:
             os.close(lock_fd)
@@ -121,6 +122,7 @@ class Spool:
             if taken.news:
                 await spool._commit_first(found.whole)
             recovered(data_dir)
+            traces.begin(data_dir, clock.regime().boot_id)
         except BaseException:
             await database.close()
             journal.close()
@@ -255,6 +257,7 @@ class Spool:
             if self.commits.outstanding:
                 await self.commit()
         finally:
+            traces.end(self.data_dir)
             await self.database.close()
             self.journal.close()
             os.close(self._lock_fd)

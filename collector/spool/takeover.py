@@ -8,7 +8,7 @@ from typing import NamedTuple
 from collector.log import events
 from collector.segment import Segment
 from collector.spool.database import Database
-from collector.spool.filling import assemble
+from collector.spool.filling import SEAL_READINGS, assemble
 from collector.spool.journal import Journal
 from collector.spool.progress import Progress
 from collector.spool.records import DeadLetter
@@ -47,6 +47,7 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
     if state is None:
         state = State(spool_id=secrets.token_hex(8))
         await _adopt(database, state, sinks)
+    went_back |= _gaps(state, known, {segment.id for segment in segments})
     state.configure(sinks)
     wanted = [
         segment for segment in segments if any(sink.missing(segment.id, segment.count) for sink in state.sinks.values())
@@ -63,6 +64,12 @@ async def take_over(found: Recovered, journal: Journal, sinks: Sequence[str]) ->
         )
     news = went_back or bool(wanted or state.dead or state.buried)
     return TakenOver(state, wanted, news)
+
+
+def _gaps(state: State, known: int, held: set[int]) -> bool:
+    """Whether a sink wants a segment from `known` on that no journal holds."""
+    ids = [id for id in range(max(known, state.floor + 1), state.next_id) if id not in held]
+    return any(sink.missing(id, SEAL_READINGS) for id in ids for sink in state.sinks.values())
 
 
 async def _give_up_what_is_gone(database: Database, state: State, wanted: list[Segment]) -> list[Segment]:

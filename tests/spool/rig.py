@@ -49,6 +49,7 @@ class Rig:
         if self.spool._seal_timer is not None:
             self.spool._seal_timer.cancel()
         await self.spool.database.close()
+        (self.directory / "spool.sqlite3-wal").touch()
         self.spool.journal.close()
         os.close(self.spool._lock_fd)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.spool.framing import FRAME
+from collector.spool.framing import FRAME, framed
+from collector.spool.records import Moved, encode_record
 from tests.spool.rig import Rig, values
 
 AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a tmpfs and give a directory away")
@@ -78,7 +79,8 @@ async def test_on_a_read_only_tmpfs_it_starts_and_commits(
     rig.spool.flush()
     await rig.spool.tend()
     assert rig.safe == 1
-    assert [line for line in caplog.messages if "Read-only file system" in line] == caplog.messages
+    assert "missing, where the last run left one" in caplog.messages[0]
+    assert [line for line in caplog.messages if "Read-only file system" in line] == caplog.messages[1:]
     mount(tmpfs, "size=64k", MS_REMOUNT)
     await take_records_again(rig, [1, 2])
 
@@ -191,6 +193,46 @@ async def test_readings_lost_with_the_older_file_are_dropped_and_counted_and_hol
     assert rig.query("SELECT count(*) FROM segment") == [(0,)]
 
 
+@pytest.mark.parametrize("missing", ["older", "newer", "both"])
+async def test_a_file_that_somebody_removed_is_noticed(
+    rig: Rig, tmp_path: Path, caplog: pytest.LogCaptureFixture, missing: str
+) -> None:
+    rig.spool.ready("cloud", False)
+    rig.append([1])
+    await rig.spool.commit()
+    for value in (2, 3):
+        rig.append([value], tokens=False)
+        rig.spool.flush()
+    rig.spool.tail.rotate()
+    rig.append([4], tokens=False)
+    rig.spool.flush()
+    await rig.crash()
+    for name, file in (("older", "tail.0"), ("newer", "tail.1")):
+        if missing in (name, "both"):
+            (tmp_path / "run" / file).unlink()
+    caplog.clear()
+    spool = await rig.open()
+    codes = {record.event.code for record in caplog.records if "-wal" not in record.getMessage()}
+    assert "spool.damaged" in codes if missing == "older" else "journal.damaged" in codes
+    kept = {"older": [1, 4], "newer": [1, 2, 3], "both": [1]}[missing]
+    got: list[int] = []
+    while spool.tail.state.sinks["cloud"].pending:
+        got += [value for segment in await rig.deliver() for value in values(segment)]
+    assert got == kept
+    assert spool.tail.state.sinks["cloud"].dropped == ({"damaged": 2} if missing == "older" else {})
+    assert rig.remainder() == 0
+
+
+async def test_a_wal_that_somebody_removed_is_noticed(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    await rig.spool.close()
+    await rig.open()
+    assert not caplog.records, "after an orderly end there is none"
+    await rig.crash()
+    (rig.directory / "spool.sqlite3-wal").unlink()
+    await rig.open()
+    assert "spool.sqlite3-wal is missing, where the last run left one" in caplog.text
+
+
 async def test_of_a_segment_in_two_files_what_follows_the_damage_is_not_taken_for_what_it_is_not(
     rig: Rig, tmp_path: Path
 ) -> None:
@@ -218,7 +260,7 @@ async def test_an_older_file_that_is_too_short_is_damage_though_it_ends_like_one
     rig.spool.tail.rotate()
     await rig.crash()
     older = tmp_path / "run" / "tail.0"
-    os.truncate(older, older.stat().st_size - 3)
+    os.truncate(older, older.stat().st_size - 3 - len(framed(encode_record(Moved()))))
     await rig.open()
     [segment] = await rig.deliver()
     books = rig.spool.tail.state.sinks["cloud"]
