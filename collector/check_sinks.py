@@ -47,6 +47,9 @@ def file(sink: FileSink, at: Key, findings: Findings) -> None:
             findings.mistake(key, f"{quoted(str(directory))} is no directory; correct the path")
         elif sink.path.exists() and not sink.path.is_file():
             findings.mistake(key, f"{quoted(str(sink.path))} is no regular file; name another")
+        elif os.statvfs(directory).f_flag & os.ST_RDONLY:
+            advice = f"mount it for writing; for the systemd service: systemctl edit, ReadWritePaths={directory}"
+            findings.warn(key, f"{quoted(str(directory))} is read-only here; {advice}")
         elif not os.access(directory, os.W_OK | os.X_OK):
             findings.warn(key, f"{quoted(str(directory))} may not be written by this user; chown it to the collector's")
     except OSError as error:

@@ -139,3 +139,14 @@ def test_the_configuration_in_effect_loads_again_and_shows_no_secret(
     shown = tmp_path / "shown.toml"
     shown.write_text(out)
     assert load_checked(shown).configuration == load_checked(path).configuration
+
+
+def test_a_directory_that_the_service_is_kept_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ProtectSystem=strict shows all but the unit's own directories."""
+
+    class ReadOnly:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr("collector.check_sinks.os.statvfs", lambda path: ReadOnly)
+    (warning,) = warnings(tmp_path, file(tmp_path / "readings.jsonl"))
+    assert warning.endswith(f"systemctl edit, ReadWritePaths={tmp_path}")
