@@ -131,7 +131,8 @@ def _about_source(name: str, source: SourceReport) -> Iterator[str]:
     for device, what in source.devices.items():
         if what is not None:
             yield f"source {name}, device {device}: {what}"
-    refused = sum(count for reason, count in source.invalid.items() if reason != "retained")
+    # What was not answered is no frame, and is told device by device.
+    refused = sum(count for reason, count in source.invalid.items() if reason not in ("retained", "timeout"))
     if refused > 10 and refused > source.readings / 10:
         yield (
             f"source {name} refuses many frames ({counts(source.invalid)}): "

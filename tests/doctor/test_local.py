@@ -4,13 +4,15 @@ import contextlib
 import os
 import pty
 import pwd
+import socket
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from collector.doctor import clock, database, disk, serial_console, serial_port
+from collector.config.port import NetworkPort, UsbPort
+from collector.doctor import clock, database, disk, remote_line, serial_console, serial_port
 from collector.doctor.finding import Finding, Subject
 from collector.mounts import mount_of
 from collector.status.report import FlashReport, Report
@@ -189,6 +191,21 @@ def test_a_serial_port(tmp_path: Path) -> None:
     finally:
         os.close(device)
         os.close(line)
+
+
+def test_a_usb_port() -> None:
+    found = only(serial_port.examine_usb(HERE, UsbPort("dead", "beef", None), False))
+    assert (found.verdict, found.text) == ("fail", "not plugged in")
+    assert found.advice.startswith("USB serial adapters here: ")
+
+
+def test_a_line_behind_tcp() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = NetworkPort("socket", *server.getsockname())
+        assert only(remote_line.examine(HERE, place, False)).text == "reachable"
+    gone = only(remote_line.examine(HERE, place, False))
+    assert (gone.verdict, gone.text) == ("fail", "cannot be reached: Connection refused")
+    assert only(remote_line.examine(HERE, place, True)).verdict == "ok"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")

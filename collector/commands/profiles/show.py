@@ -67,6 +67,11 @@ def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "framing", _framing(profile)
     for checksum in declaration.checksums:
         yield "checksum", f"{checksum.type} over bytes [{checksum.over[0]}, {checksum.over[1]}), at {checksum.at}"
+    if (polling := declaration.polling) is not None:
+        often = f"every {polling.interval.text()}" if polling.interval else "with interval in its source"
+        asked = f"asked by {', '.join(one.hex(' ') for one in polling.requests)}" if polling.requests else "listened to"
+        warm = f"; {polling.warm_up.text()} to warm up" if polling.warm_up else ""
+        yield "polling", f"{often}, {asked}{', asleep in between' if polling.sleep else ''}{warm}"
     for rule in declaration.topics:
         said = "is ignored" if rule.ignore else f"device {rule.device or 'by the source'}"
         for pattern in rule.patterns:
