@@ -118,6 +118,8 @@ class SerialSource(SerialLine, frozen=True, kw_only=True, tag="serial"):
     """A field that holds the time of the reading; by default that is when it arrived."""
     time_unit: TimeUnit = "s"
     """What time_field counts since 1970, or its notation."""
+    time_zone: Text | None = None
+    """Of the device's local times, such as Europe/Amsterdam; in a time that names its own that counts."""
     device_field: Text | None = None
     """A field that holds the device's name."""
     columns: list[Text] | None = None
@@ -181,6 +183,7 @@ class MqttSource(Tls, frozen=True, kw_only=True, tag="mqtt"):
     device: Text | None = None
     time_field: Text | None = None
     time_unit: TimeUnit = "s"
+    time_zone: Text | None = None
     device_field: Text | None = None
     columns: list[Text] | None = None
     """Of lines of values; by default what the profile says. Empty: c0, c1, ..."""
@@ -207,6 +210,7 @@ class ReplaySource(Section, frozen=True, kw_only=True, tag="replay"):
     device: Text | None = None
     time_field: Text | None = None
     time_unit: TimeUnit = "s"
+    time_zone: Text | None = None
     device_field: Text | None = None
     columns: list[Text] | None = None
     column_units: dict[str, Text] | None = None

@@ -11,6 +11,7 @@ class Options(Table, frozen=True, kw_only=True):
 
     time_field: str | None = None
     time_unit: TimeUnit = "s"
+    time_zone: str | None = None
     device_field: str | None = None
     columns: list[str] | None = None
     """Names for the values of a line, in order; empty: c0, c1, ..."""

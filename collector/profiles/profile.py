@@ -51,6 +51,8 @@ class Declaration(Table, frozen=True, kw_only=True):
     name: str = ""
     citation: str = ""
     """Where the format is described: data sheet, manual, protocol document."""
+    firmware: str | None = None
+    """The versions of the device's firmware this holds for, where they differ."""
     serial: SerialSettings | None = None
     checksum: Checksum | list[Checksum] | None = None
     """Several: a frame carries one of them."""

@@ -1,11 +1,9 @@
 """A profile as a whole: frames from anywhere, and what a source may ask of it."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from collector.errors import ConfigurationError, FrameError
-from collector.profiles import SerialSettings, available, builtin_folder, load
+from collector.profiles import SerialSettings, builtin_folder, load
 from collector.profiles.options import Options
 from collector.reading import Decoded
 
@@ -61,21 +59,3 @@ def test_options_need_open_fields() -> None:
 
 def test_units_of_a_reading() -> None:
     assert SDS011.units_of(Decoded(None, {"pm10": 1.0})) == {"pm10": "ug/m3"}
-
-
-TOPICS = st.lists(st.sampled_from(["tele", "SENSOR", "zigbee2mqtt", "bridge", "state", "a", ""]), max_size=5)
-
-
-@pytest.mark.parametrize("id", available([builtin_folder()]))
-@given(payload=st.binary(max_size=80), topic=st.none() | TOPICS.map("/".join), cuts=st.integers(1, 9))
-def test_whatever_comes_is_read_or_refused(id: str, payload: bytes, topic: str | None, cuts: int) -> None:
-    profile = load(id, [builtin_folder()])
-    framer = profile.framer()
-    stream = [frame for at in range(0, len(payload), cuts) for frame in framer.feed(payload[at : at + cuts])]
-    for frame in [payload, *stream, *framer.end()]:
-        try:
-            readings = profile.decode(frame, topic)
-        except FrameError as error:
-            assert error.reason
-        else:
-            assert all(reading.fields for reading in readings)

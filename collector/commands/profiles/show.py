@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
     """What there is to say beside the fields."""
     declaration = profile.declaration
+    if declaration.firmware is not None:
+        yield "firmware", declaration.firmware
     if (line := declaration.serial) is not None:
         yield "serial line", f"{line.baudrate} baud, {line.bytesize}{line.parity[0].upper()}{line.stopbits}"
     yield "framing", _framing(profile)

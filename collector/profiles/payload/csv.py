@@ -43,6 +43,7 @@ class CsvPayload(OpenPayload, frozen=True, kw_only=True, tag="csv"):
     """In order; without them the fields are c0, c1, ..."""
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
+        yield from super().mistakes()
         names = [column.name for column in self.columns]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield "columns", f"{name!r} stands more than once: every column needs its own name"
@@ -59,7 +60,7 @@ class CsvPayload(OpenPayload, frozen=True, kw_only=True, tag="csv"):
         if wrong:
             raise ConfigurationError(wrong)
         columns = [Column(name=name, unit=units.get(name, declared.get(name))) for name in names]
-        return msgspec.structs.replace(self, columns=columns, **said)
+        return msgspec.structs.replace(super().with_options(said), columns=columns)
 
     def units_of(self, fields: dict[str, Any]) -> dict[str, str]:
         return {one.name: one.unit for one in self.columns if one.unit is not None and one.name in fields}

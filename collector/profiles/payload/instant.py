@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 
@@ -11,10 +12,21 @@ _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def instant(unit: TimeUnit) -> Callable[[Any], int | None]:
-    """Converts a value to Unix nanoseconds; None for what is no such time, or not after 1970."""
+def time_zone(name: str) -> ZoneInfo:
+    """Raises ValueError with what to write instead."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise ValueError(f"{name!r} is not known here; name one such as Europe/Amsterdam") from None
+
+
+def instant(unit: TimeUnit, zone: ZoneInfo | None = None) -> Callable[[Any], int | None]:
+    """Converts a value to Unix nanoseconds; None for what is no such time, or not after 1970.
+
+    `zone` is that of times that name none; in the hour that comes twice the first is meant.
+    """
     if unit == "iso8601":
-        return lambda value: _bounded(_iso8601(value)) if isinstance(value, str) else None
+        return lambda value: _bounded(_iso8601(value, zone)) if isinstance(value, str) else None
     factor = _NANOSECONDS[unit]
 
     def number(value: Any) -> int | None:
@@ -26,14 +38,16 @@ def instant(unit: TimeUnit) -> Callable[[Any], int | None]:
     return number
 
 
-def _iso8601(text: str) -> int | None:
-    """None without a zone: local time of a device in an unknown zone is no instant."""
+def _iso8601(text: str, zone: ZoneInfo | None) -> int | None:
+    """None without any zone: local time of a device in an unknown zone is no instant."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     if moment.tzinfo is None:
-        return None
+        if zone is None:
+            return None
+        moment = moment.replace(tzinfo=zone)
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 

@@ -39,6 +39,7 @@ class KeyValuePayload(OpenPayload, frozen=True, kw_only=True, tag="key-value"):
     """Words that mean "no value"."""
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
+        yield from super().mistakes()
         yield from repeated((field.name for field in self.fields), "field")
 
     def units_of(self, fields: dict[str, Any]) -> dict[str, str]:

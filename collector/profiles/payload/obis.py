@@ -6,7 +6,8 @@
                                                                     field[0].timestamp, field[0].duration
 
 Units are as sent. A code is found as it is sent, then without `A-B:`; `*255` is left out, and `C.D` and `C.D.255` are
-`C.D.0`. One that is not declared becomes a field of that name: a number where it has a unit, else the text as sent.
+`C.D.0`. A code that is not declared becomes a field of that name: a number where it has a unit, else the text as sent.
+Local times become UTC; S and W behind them tell summer from winter.
 """
 
 import re
@@ -60,27 +61,19 @@ class ObisPayload(OpenPayload, frozen=True, kw_only=True, tag="obis"):
     fields: list[ObisField]
     identification: str | None = None
     """Field for what stands on the first line."""
-    time_zone: str | None = None
-    """Of the meter's local times, which become UTC; S and W behind a time tell summer from winter."""
     mbus: MBus | None = None
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
-        codes = [field.code for field in self.fields]
-        yield from repeated(codes, "code")
-        if self.time_zone is None:
-            if any(field.type == "time" for field in self.fields):
-                yield "time_zone", "missing: without it a local time is no instant"
-            return
-        try:
-            ZoneInfo(self.time_zone)
-        except (ValueError, OSError, LookupError):
-            yield "time_zone", f"{self.time_zone!r} is not known here; name one such as Europe/Amsterdam"
+        yield from super().mistakes()
+        yield from repeated((field.code for field in self.fields), "code")
+        if self.time_zone is None and any(field.type == "time" for field in self.fields):
+            yield "time_zone", "missing: without it a local time is no instant"
 
     def units_of(self, fields: dict[str, Any]) -> dict[str, str]:
         return {}
 
     def reader(self) -> Callable[[bytes], list[Decoded]]:
-        stamp, zone = Stamp(self), ZoneInfo(self.time_zone) if self.time_zone else None
+        stamp, zone = Stamp(self), self.zone
         declared = {field.code: field for field in self.fields}
 
         def read(payload: bytes) -> list[Decoded]:

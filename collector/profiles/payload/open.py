@@ -1,10 +1,13 @@
 """What payloads share whose fields go by name: a source may say which hold time and identity."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from collector.profiles.payload.instant import TimeUnit, instant
+from collector.errors import ConfigurationError
+from collector.profiles.payload.instant import TimeUnit, instant, time_zone
 from collector.profiles.table import Table
 from collector.reading import Decoded
 
@@ -12,15 +15,32 @@ from collector.reading import Decoded
 class OpenPayload(Table, frozen=True, kw_only=True):
     """`time_field` and `device_field` name fields; these stay among the others."""
 
-    options: ClassVar[frozenset[str]] = frozenset({"time_field", "time_unit", "device_field"})
+    options: ClassVar[frozenset[str]] = frozenset({"time_field", "time_unit", "time_zone", "device_field"})
     """What a source may set, see `Options`."""
 
     time_field: str | None = None
     time_unit: TimeUnit = "s"
+    time_zone: str | None = None
+    """Of the device's local times, where they do not say it themselves."""
     device_field: str | None = None
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        return None if self.time_zone is None else time_zone(self.time_zone)
+
+    def mistakes(self) -> Iterable[tuple[str, str]]:
+        try:
+            _ = self.zone
+        except ValueError as error:
+            yield "time_zone", str(error)
 
     def with_options(self, said: dict[str, Any]) -> Self:
         """`said` are options of `Options` that this payload takes. Raises ConfigurationError."""
+        if "time_zone" in said:
+            try:
+                time_zone(said["time_zone"])
+            except ValueError as error:
+                raise ConfigurationError([f"time_zone: {error}"]) from None
         return msgspec.structs.replace(self, **said)
 
     def misfits(self, length: int) -> tuple[str, ...]:
@@ -33,7 +53,7 @@ class Stamp:
 
     def __init__(self, payload: OpenPayload) -> None:
         self._time_field, self._device_field = payload.time_field, payload.device_field
-        self._time_of = instant(payload.time_unit)
+        self._time_of = instant(payload.time_unit, payload.zone)
         self.bare = payload.time_field is None and payload.device_field is None
         """There is neither."""
 

@@ -34,6 +34,7 @@ class TlvPayload(OpenPayload, frozen=True, kw_only=True, tag="tlv"):
     types: list[TlvType]
 
     def mistakes(self) -> Iterable[tuple[str, str]]:
+        yield from super().mistakes()
         ids = [one.id for one in self.types]
         for id in sorted({id for id in ids if ids.count(id) > 1}):
             yield "types", f"{id} stands more than once"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from collector.profiles.payload.instant import TimeUnit, instant
+from collector.profiles.payload.instant import TimeUnit, instant, time_zone
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,27 @@ from collector.profiles.payload.instant import TimeUnit, instant
 )
 def test_times(unit: TimeUnit, value: Any, ns: int) -> None:
     assert instant(unit)(value) == ns
+
+
+@pytest.mark.parametrize(
+    ("value", "hour"),
+    [
+        ("2022-07-01T12:00:00", 10),
+        ("2022-01-01T12:00:00", 11),
+        ("2022-10-30T02:30:00", 0),  # comes twice
+        ("2022-07-01T12:00:00Z", 12),
+        ("2022-07-01T12:00:00-01:00", 13),
+    ],
+)
+def test_times_of_a_zone_that_is_told(value: str, hour: int) -> None:
+    ns = instant("iso8601", time_zone("Europe/Amsterdam"))(value)
+    assert ns is not None and ns // 3_600_000_000_000 % 24 == hour
+
+
+@pytest.mark.parametrize("name", ["", "Amsterdam", "../etc", "Europe"])
+def test_zones_that_are_none(name: str) -> None:
+    with pytest.raises(ValueError, match="name one such as"):
+        time_zone(name)
 
 
 @pytest.mark.parametrize(
