@@ -62,6 +62,8 @@ class Daemon:
         self._clock = SystemClock()
         self._pipeline = Pipeline(loaded, self._clock, wall)
         self.lifecycle = Lifecycle(Notifier.of(os.environ), self._clock, lambda: self._pipeline)
+        self._alone = asyncio.Event()
+        """Set once nobody else has the data directory, or nobody can tell yet."""
         self._stopped = 0
         """Exit code once told to stop."""
 
@@ -93,6 +95,7 @@ class Daemon:
         while True:
             try:
                 await self._pipeline.start()
+                self._alone.set()
                 gc.collect()
                 gc.freeze()
                 events.DAEMON_STARTED.log("collecting as %s", self._loaded.configuration.collector.id)
@@ -114,6 +117,7 @@ class Daemon:
                 return self._failed(str(error), 2)
             except CollectorError as error:
                 return self._failed(str(error), 1)
+            self._alone.set()
             delay = backoff.failed()
             if trouble != complained:
                 complained = trouble
@@ -141,6 +145,8 @@ class Daemon:
                     token()
                 await serve(section.listen, StatusApp(lambda: self._pipeline.report(), token))
             except CollectorError as error:
+                # Another daemon on the same spool has the same address, and says more about why we end.
+                await self._alone.wait()
                 if str(error) != complained:
                     complained = str(error)
                     events.STATUS_UNAVAILABLE.log(

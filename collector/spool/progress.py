@@ -29,8 +29,10 @@ class Progress(msgspec.Struct):
     """Readings that became dead letters, whatever became of them then."""
 
     def drop(self, reason: str, count: int) -> None:
-        if count:
-            self.dropped[reason] = self.dropped.get(reason, 0) + count
+        """A negative count takes back."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+        if not self.dropped[reason]:
+            del self.dropped[reason]
 
     def missing(self, id: int, count: int) -> list[Span]:
         """Positions of segment `id`, `count` readings long, that the sink still wants."""
@@ -88,6 +90,12 @@ def complement(spans: list[Span], count: int) -> list[Span]:
     if position < count:
         gaps.append((position, count))
     return gaps
+
+
+def intersection(one: list[Span], other: list[Span]) -> list[Span]:
+    """The positions that are in both."""
+    both = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
+    return [span for span in both if span[0] < span[1]]
 
 
 def size(spans: list[Span]) -> int:

@@ -58,6 +58,8 @@ class Settle(msgspec.Struct, array_like=True, tag="settle", frozen=True):
     count: int
     delivered: list[Span]
     dead: list[tuple[int, DeadLetter]]
+    late: int = 0
+    """Delivered, though they had been dropped for want of room while they were under way."""
 
 
 class Drop(msgspec.Struct, array_like=True, tag="drop", frozen=True):

@@ -176,6 +176,9 @@ class State(msgspec.Struct):
         fresh = sink.settle(record.id, record.count, record.delivered)
         sink.delivered += fresh
         sink.pending -= fresh
+        if record.late:
+            sink.delivered += record.late
+            sink.drop("full", -record.late)
         for at, letter in record.dead:
             if sink.settle(record.id, record.count, [(at, at + 1)]):
                 sink.dead += 1

@@ -14,7 +14,7 @@ from collector.segment import Segment
 from collector.spool.filling import Filling, Origin
 from collector.spool.framing import ROTATE_BYTES
 from collector.spool.journal import Journal
-from collector.spool.progress import Span
+from collector.spool.progress import Span, intersection, size
 from collector.spool.records import (
     Abandon,
     Bury,
@@ -146,7 +146,11 @@ class Tail:
 
     def settle(self, sink: str, segment: Segment, delivered: list[Span], dead: list[tuple[int, DeadLetter]]) -> None:
         """The sink is done with these positions; what it was done with before changes nothing."""
-        self.apply(Settle(sink, segment.id, segment.count, delivered, dead))
+        progress = self.state.sinks[sink]
+        missing = progress.missing(segment.id, segment.count)
+        late = size(delivered) - size(intersection(delivered, missing))
+        late = min(late, progress.dropped.get("full", 0))
+        self.apply(Settle(sink, segment.id, segment.count, delivered, dead, late))
         if dead and segment.id > self.committed:
             self._refused_from = min(segment.id, self._refused_from or segment.id)
         self._release()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import free_port
 from tests.end_to_end.rig import Program, Rig, publish, until
 
 N = 3_000
@@ -194,9 +193,7 @@ def test_a_second_daemon_on_the_same_directory_leaves_the_first_alone(tmp_path: 
     with Rig(tmp_path) as rig:
         publish(rig.devices.port, range(100))
         (tmp_path / "second").mkdir()
-        configuration = tmp_path / "second.toml"
-        configuration.write_text(rig.configuration.read_text().replace(f":{rig.status_port}", f":{free_port()}"))
-        second = Program(tmp_path / "second", "run", "-c", str(configuration))
+        second = Program(tmp_path / "second", "run", "-c", str(rig.configuration))
         second.start()
         assert second.wait(20) == 1
         [line] = second.log.read_text().splitlines()

@@ -353,3 +353,19 @@ async def test_pending_by_the_books_is_what_is_stored(rig: Rig) -> None:
             await rig.spool.commit()
     await rig.spool.commit()
     assert rig.spool.tail.state.sinks["cloud"].pending == sum(count for _, count in rows(rig))
+
+
+async def test_what_was_under_way_when_it_was_dropped_counts_as_delivered(rig: Rig) -> None:
+    rig.append([1, 2, 3])
+    segment = await rig.spool.next("cloud")
+    [part] = rig.spool.parts("cloud", segment)
+    rig.spool.tail.drop((segment.id, segment.id + 1), "full", [(segment.id, 3)])
+    books = rig.spool.tail.state.sinks["cloud"]
+    assert (books.dropped, books.pending) == ({"full": 3}, 0)
+    rig.spool.settle("cloud", part, Outcome("retry", settled=[0, 2]))
+    assert (books.delivered, books.dropped, rig.remainder()) == (2, {"full": 1}, 0)
+    assert rig.spool.parts("cloud", segment) == []
+    await rig.crash()
+    await rig.open()
+    books = rig.spool.tail.state.sinks["cloud"]
+    assert (books.delivered, books.dropped, rig.remainder()) == (2, {"full": 1}, 0)
