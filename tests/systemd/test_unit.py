@@ -66,6 +66,12 @@ def test_it_starts_again_at_once_after_a_reload_and_not_after_a_mistake() -> Non
     assert unit["RuntimeDirectoryPreserve"] == ["restart"], "what is in RAM lies there"
 
 
+def test_a_box_that_boots_offline_collects() -> None:
+    """Units that are enabled on many boxes hold these back until there is an uplink."""
+    waited_for = " ".join(value for name in ("After", "Wants", "Requires") for value in directives().get(name, []))
+    assert not {"network-online.target", "time-sync.target"} & set(waited_for.split())
+
+
 def test_one_slow_fsync_is_no_crash_loop() -> None:
     assert seconds("WatchdogSec") >= STUCK >= 60
 
