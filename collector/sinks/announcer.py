@@ -20,7 +20,8 @@ LOOK = 1.0
 """Seconds between two looks at what is new."""
 
 AT_ONCE = 10
-"""Messages under way: readings share the broker's window with them."""
+BREATH = 0.05
+"""So many messages, then so many seconds for nothing but readings, which share the broker's window."""
 
 COURTESY = 5.0
 """Home Assistant has just started: seconds, at most, to let it take a breath before all is told again."""
@@ -31,7 +32,7 @@ SILENT = 3.0
 NOT_ALLOWED = 3600.0
 """Seconds for which a kind of message that the broker refuses is left out."""
 
-Kind = Literal["state", "description", "availability", "discovery"]
+Kind = Literal["state", "description", "discovery"]
 
 
 class Discovery(NamedTuple):
@@ -122,32 +123,31 @@ class Announcer:
                     self._refused[kind] = now + NOT_ALLOWED
                 elif self._suspect == kind:
                     self._suspect = None
+            if start + AT_ONCE < len(news):
+                await asyncio.sleep(BREATH)
         return True
 
     def _state(self, state: str) -> Message:
         return Message(self._status_topic, f'{{"state":"{state}"}}'.encode(), retain=True)
 
     def _messages(self, device: Device, there: bool) -> "Iterator[tuple[Kind, Message]]":
-        """Availability comes right behind discovery: what never had any is unavailable for good."""
-        below = f"edge/{escape_level(self._collector)}/{escape_level(device.name)}"
-        yield "description", Message(f"{below}/description", _description(self._collector, device), retain=True)
+        """Home Assistant finds unavailable for good what never had a state, so that goes first."""
+        topic = f"edge/{escape_level(self._collector)}/{escape_level(device.name)}/description"
+        yield "description", Message(topic, _description(self._collector, device, there), retain=True)
         if self._discovery is not None:
-            topics = home_assistant.Topics(
-                self._topic_of(device.source, device.name), self._status_topic, f"{below}/availability"
-            )
+            topics = home_assistant.Topics(self._topic_of(device.source, device.name), self._status_topic, topic)
             expire_after = self._discovery.expire_after
             if expire_after is None:
                 expire_after = SILENT * device.interval
             topic = home_assistant.topic(self._discovery.prefix, self._collector, device.name)
             payload = home_assistant.announcement(self._collector, device, topics, expire_after)
             yield "discovery", Message(topic, payload, retain=True)
-        state = b'{"state":"online"}' if there else b'{"state":"offline"}'
-        yield "availability", Message(f"{below}/availability", state, retain=True)
 
 
-def _description(collector: str, device: Device) -> bytes:
+def _description(collector: str, device: Device, there: bool) -> bytes:
     return msgspec.json.encode(
         {
+            "state": "online" if there else "offline",
             "collector": collector,
             "device": device.name,
             "source": device.source,

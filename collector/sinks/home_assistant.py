@@ -47,7 +47,7 @@ _METERED = {"Wh", "kWh", "MWh", "J", "GJ", "m3", "varh", "kvarh"}
 
 
 class Topics(NamedTuple):
-    """Where the device's readings come, and where its collector and it say whether they are there."""
+    """Where the device's readings come, and where what the collector and it say of themselves has a `state`."""
 
     readings: str
     collector: str

@@ -45,7 +45,7 @@ class Cloud:
         topic_end = 2 + int.from_bytes(body[:2], "big")
         topic = body[2:topic_end].decode()
         packet_id = int.from_bytes(body[topic_end : topic_end + 2], "big") if first & 0x06 else 0
-        if topic.endswith("/status"):
+        if not topic.endswith("/readings"):
             peer.puback(packet_id)
             return
         reading = json.loads(body[body.index(b"{", topic_end + 2) :])

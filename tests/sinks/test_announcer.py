@@ -27,6 +27,7 @@ AIR = "homeassistant/device/box_air/config"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcer, "BREATH", 0.001)
     monkeypatch.setattr(announcer, "LOOK", 0.02)
     monkeypatch.setattr(announcer, "COURTESY", 0.05)
 
@@ -57,12 +58,13 @@ async def listener(broker: Mosquitto, heard: list[Publish]) -> Callable[[], dict
     return lambda: {message.topic: json.loads(message.payload) for message in heard}
 
 
-async def test_descriptions_and_availability_are_retained_for_everybody(broker: Mosquitto) -> None:
+async def test_descriptions_are_retained_for_everybody(broker: Mosquitto) -> None:
     made = sink(broker, air := Air())
     await made.open()
     seen = await listener(broker, [])
-    await until(lambda: "edge/box/air/availability" in seen())
+    await until(lambda: "edge/box/air/description" in seen())
     assert seen()["edge/box/air/description"] == {
+        "state": "online",
         "collector": "box",
         "device": "air",
         "source": "serial",
@@ -70,9 +72,8 @@ async def test_descriptions_and_availability_are_retained_for_everybody(broker: 
         "model": "SDS011",
         "units": {"pm10": "ug/m3"},
     }
-    assert seen()["edge/box/air/availability"] == {"state": "online"}
     air.part.connected(False)
-    await until(lambda: seen()["edge/box/air/availability"] == {"state": "offline"})
+    await until(lambda: seen()["edge/box/air/description"]["state"] == "offline")
     air.speaks("a/new one")
     await until(lambda: "edge/box/a%2Fnew one/description" in seen())
     assert not any(topic.startswith("homeassistant/") for topic in seen())
@@ -84,7 +85,7 @@ async def test_home_assistant_is_told_on_request_and_again_when_it_starts(broker
     made = sink(broker, Air(), Discovery("homeassistant", None))
     await made.open()
     seen = await listener(broker, heard)
-    await until(lambda: AIR in seen() and "edge/box/air/availability" in seen())
+    await until(lambda: AIR in seen())
     assert seen()[AIR]["components"]["pm10"]["expire_after"] == 30
     # Home Assistant lets its values go at a restart and says so.
     times = sum(message.topic == AIR for message in heard)
@@ -92,7 +93,7 @@ async def test_home_assistant_is_told_on_request_and_again_when_it_starts(broker
     await home.publish([Message("homeassistant/status", b"offline"), Message("homeassistant/status", b"online")])
     await until(lambda: sum(message.topic == AIR for message in heard) > times)
     topics = [message.topic for message in heard]
-    assert "edge/box/air/availability" in topics[topics.index(AIR) :]
+    assert "edge/box/air/description" in topics[: topics.index(AIR)]
     await made.close()
 
 
@@ -110,8 +111,8 @@ async def test_who_may_publish_readings_only_delivers_them_all_the_same(tmp_path
     (acl := tmp_path / "acl").write_text("topic write edge/box/status\ntopic write edge/box/+/readings\n")
     with Mosquitto(tmp_path / "broker", config_lines=[f"acl_file {acl}"]) as broker:
         made = sink(broker, Air(), Discovery("homeassistant", None))
-        # Three kinds, each of which Mosquitto may answer with the end of the connection, twice without a word.
-        for _ in range(7):
+        # Two kinds, each of which Mosquitto may answer with the end of the connection, twice without a word.
+        for _ in range(5):
             lost = await made.open()
             await asyncio.sleep(0.2)
             if not lost.done():
@@ -120,8 +121,7 @@ async def test_who_may_publish_readings_only_delivers_them_all_the_same(tmp_path
         assert (await made.deliver(part(10))).verdict == "settled"
         assert not lost.done()
         assert made.note == (
-            "the broker takes no retained description, discovery, availability messages from us; "
-            "readings are not concerned"
+            "the broker takes no retained description, discovery messages from us; readings are not concerned"
         )
         await made.close()
 

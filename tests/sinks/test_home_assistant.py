@@ -10,7 +10,7 @@ from collector.devices import Device, Field
 from collector.sinks import home_assistant
 from collector.sinks.home_assistant import Topics
 
-TOPICS = Topics("edge/box/air/readings", "edge/box/status", "edge/box/air/availability")
+TOPICS = Topics("edge/box/air/readings", "edge/box/status", "edge/box/air/description")
 
 
 def announced(fields: dict[str, Field], name: str = "air", expire_after: float = 0.0) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_a_device_in_one_message() -> None:
     assert home_assistant.topic("homeassistant", "box", "air") == "homeassistant/device/box_air/config"
     assert said["device"] == {"identifiers": ["box_air"], "name": "air", "model": "SDS011"}
     assert said["state_topic"] == "edge/box/air/readings"
-    assert [one["topic"] for one in said["availability"]] == ["edge/box/status", "edge/box/air/availability"]
+    assert [one["topic"] for one in said["availability"]] == ["edge/box/status", "edge/box/air/description"]
     assert said["availability_mode"] == "all"
     for one in said["availability"]:
         assert jinja2.Template(one["value_template"]).render(value_json={"state": "online"}) == "online"
