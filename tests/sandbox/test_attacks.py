@@ -10,6 +10,7 @@ from tests.sandbox.ground import Ground, shown, table
 
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="root, who may do all of it, has the most to be kept from"),
+    pytest.mark.skipif(bool(os.statvfs("/proc").f_flag & os.ST_RDONLY), reason="/proc keeps some of it by itself here"),
     pytest.mark.skipif(bool(wall.prospect("enforce").missing), reason="this kernel or a library lacks a wall"),
 ]
 
