@@ -58,8 +58,19 @@ ALLOWED: Final = (
         "keep the spool, the tail journal and file sinks: make, rotate, lock, sync and remove files",
         (
             *("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2"),
-            *("ftruncate", "ftruncate64", "fallocate", "fsync", "fdatasync", "flock", "umask"),
+            *(
+                "truncate",
+                "truncate64",
+                "ftruncate",
+                "ftruncate64",
+                "fallocate",
+                "fsync",
+                "fdatasync",
+                "flock",
+                "umask",
+            ),
             *("chmod", "fchmod", "fchmodat", "fchmodat2"),
+            *("link", "linkat"),  # a damaged tail journal is kept under another name as well
             "fchown",  # SQLite gives a new WAL to the owner of the database
             "fchown32",
         ),

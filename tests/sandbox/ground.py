@@ -32,6 +32,9 @@ class Ground:
 
     def attacked(self, mode: str) -> dict[str, str]:
         """Row -> outcome."""
+        for made in [*self.data.iterdir(), *self.outside.iterdir()]:
+            if made.name != "program":
+                made.unlink()
         (self.outside / "victim").touch()
         controller, terminal = pty.openpty()
         with (
