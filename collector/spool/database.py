@@ -108,9 +108,13 @@ class Database:
         if _emptied(path):
             # SQLite would take it for a new one, and delete the WAL.
             raise SpoolDamaged(f"{path}: empty, where a spool has stood")
+        connection = aiosqlite.connect(path, isolation_level=None)
         try:
-            connection = await aiosqlite.connect(path, isolation_level=None)
+            await connection
         except sqlite3.Error as error:
+            # Its thread ends by itself, but with a traceback if the loop has been closed before.
+            thread: Any = getattr(connection, "_thread", connection)
+            await asyncio.to_thread(thread.join, 1.0)
             raise explain(path, error) from error
         database = cls(path, connection, ballast)
         try:

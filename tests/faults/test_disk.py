@@ -172,11 +172,11 @@ def test_started_on_a_full_disk_with_a_backlog(tmp_path: Path) -> None:
         stats = Program(tmp_path / "asked", "spool", "stats", "--json", "-c", str(rig.configuration))
         stats.start()
         assert stats.wait() == 0, stats.log.read_text()
-        assert json.loads(stats.log.read_text())["pending"] == 1_100
+        assert json.loads(stats.log.read_text().splitlines()[-1])["pending"] == 1_100
         filler.rename(disk / "more")
         fill(disk)
         rig.daemon.start()
-        check_degraded(rig)
+        until(lambda: probe(rig) != 0, "the daemon")
         rig.cloud.start()
         publish(rig.devices.port, range(1_100, 2_000))
         rig.check_exactly_once(2_000)
