@@ -8,7 +8,7 @@ from typing import Final, Literal
 from collector.mqtt import reason
 from collector.mqtt.connect import ConnectOptions, connect
 from collector.mqtt.errors import SessionError
-from collector.mqtt.packets import VERSION_3_1_1, VERSION_5
+from collector.mqtt.packets import LARGEST_PACKET, VERSION_3_1_1, VERSION_5
 from collector.mqtt.session import OnPublish, Session
 
 _WILL_REFUSED: Final = frozenset({reason.RETAIN_NOT_SUPPORTED, reason.QOS_NOT_SUPPORTED})
@@ -45,6 +45,8 @@ class Connector:
         """When MQTT 5 is due again, on the loop's clock."""
         self._will = True
         """Whether the broker takes one."""
+        self._largest = LARGEST_PACKET
+        """Bytes of a packet that the broker has not taken offence at."""
 
     async def connect(self, on_publish: OnPublish) -> Session:
         """Raises SessionError, or ConfigurationError for files that cannot be used any longer."""
@@ -77,6 +79,12 @@ class Connector:
         return session
 
     async def _connect(self, options: ConnectOptions, on_publish: OnPublish) -> Session:
+        session = await self._connect_with_will(options, on_publish)
+        session.limit(self._largest)
+        session.lost.add_done_callback(lambda lost: self._learn(session.offence))
+        return session
+
+    async def _connect_with_will(self, options: ConnectOptions, on_publish: OnPublish) -> Session:
         without = replace(options, will=None)
         if options.will is None or not self._will:
             return await connect(without, on_publish)
@@ -87,6 +95,11 @@ class Connector:
                 raise
         self._will = False
         return await connect(without, on_publish)
+
+    def _learn(self, offence: int) -> None:
+        """Not every broker says in CONNACK what is too large for it; the next connection sends nothing that large."""
+        if offence:
+            self._largest = min(self._largest, offence - 1)
 
     def _fall_back_for(self, error: SessionError) -> float:
         """Seconds; 0 where the version is not what is wrong."""

@@ -74,6 +74,10 @@ class Outbox:
         """Messages wait because the broker takes only a few at a time."""
         return self._window < NARROW and bool(self._queue)
 
+    def limit(self, size: int) -> None:
+        """Beyond what CONNACK says, no packet of more than `size` bytes leaves."""
+        self._maximum_packet_size = min(self._maximum_packet_size, size)
+
     def add(self, batch: Batch) -> None:
         if batch.open:
             self._queue.append(batch)

@@ -90,6 +90,8 @@ class Session(asyncio.Protocol):
         self.lost = self._loop.create_future()
         self.stray_pubacks = 0
         """PUBACKs for no message in flight: unknown ids, duplicates. Ignored."""
+        self.offence = 0
+        """Bytes of the largest payload under way when the broker ended the connection for a packet's size; else 0."""
 
     # What the application asks for
 
@@ -114,6 +116,10 @@ class Session(asyncio.Protocol):
             lambda packet_id: encode.unsubscribe(packet_id, filters, version=self.version), answers
         )
         return codes or [reason.SUCCESS] * len(filters)
+
+    def limit(self, size: int) -> None:
+        """No larger packets than `size` bytes are published, whatever the broker's CONNACK allows."""
+        self._outbox.limit(size)
 
     def acknowledge(self, packet_ids: Iterable[int]) -> None:
         """PUBACKs in the order given, which must be that of arrival [MQTT-4.6.0-2]; nothing once lost."""
@@ -272,6 +278,8 @@ class Session(asyncio.Protocol):
             self._on_publish(publishes)
         if ended is not None:
             why = f"the broker ended the connection: {self._reason(ended)}"
+            if ended.reason_code == reason.PACKET_TOO_LARGE:
+                self.offence = self._outbox.largest
             self._end(SessionError(f"{self.address}: {why}", ended.reason_code))
             self._transport.close()
         else:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from collector.mqtt import reason
 from collector.mqtt.connect import ConnectOptions
 from collector.mqtt.connector import REFUSED, Connector, Version
 from collector.mqtt.errors import SessionError
-from collector.mqtt.packets import VERSION_3_1_1, VERSION_5, Will
+from collector.mqtt.packets import VERSION_3_1_1, VERSION_5, Message, Will
 from collector.mqtt.session import Session
 from tests.mqtt.fake_broker import Peer, fake_broker
 
@@ -199,3 +200,31 @@ async def test_a_broker_that_takes_no_will_gets_none(code: int) -> None:
         made = Connector(lambda: options)
         assert [await established(made) for _ in range(2)] == [VERSION_5, VERSION_5]
     assert wills == [True, False, False]
+
+
+async def test_a_broker_that_ends_the_connection_over_a_size_is_not_sent_that_size_again() -> None:
+    """It announces no Maximum Packet Size; MQTT 5 §3.14.2.1 lets it say 0x95 all the same."""
+    taken: list[int] = []
+
+    async def strict(peer: Peer) -> None:
+        await peer.welcome()
+        while (message := await peer.publish_or_end()) is not None:
+            if len(message.payload) > 500:
+                peer.send(0xE0, b"\x95")
+                return
+            taken.append(len(message.payload))
+            peer.puback(message.packet_id)
+
+    async with fake_broker(strict) as port:
+        made = connector(port, "5")
+        session = await made.connect(lambda messages: None)
+        codes = await session.publish([Message("t", bytes(size)) for size in (10, 1000, 20)])
+        assert codes[1:] == [None, None]
+        session = await made.connect(lambda messages: None)
+        codes = await session.publish([Message("t", bytes(size)) for size in (10, 1000, 900, 20)])
+        assert codes[1] == reason.PACKET_TOO_LARGE
+        assert codes[2:] == [None, None]
+        session = await made.connect(lambda messages: None)
+        assert await session.publish([Message("t", bytes(size)) for size in (1000, 900, 20)]) == [0x95, 0x95, 0]
+        await session.close()
+    assert max(taken) == 20
