@@ -174,3 +174,38 @@ payload = { type = "binary", fields = [{ name = "f", at = 6, type = "u8" }] }
 """,
     )
     assert mistakes("a", [tmp_path]) == [f"{file}: payload.fields 'f': ends at byte 7 of a frame of 6 bytes"]
+
+
+def test_every_mistake_of_the_other_payloads(tmp_path: Path) -> None:
+    def found(framing: str, payload: str) -> list[str]:
+        folder = tmp_path / "a"
+        folder.mkdir(exist_ok=True)
+        file = folder / "profile.toml"
+        file.write_text(f'id = "a"\nname = "x"\ncitation = "-"\nframing = {framing}\n[payload]\n{payload}\n')
+        return [mistake.removeprefix(f"{file}: ").partition(":")[0] for mistake in mistakes("a", [tmp_path])]
+
+    telegram = '{ type = "telegram", start = "", end = "!" }'
+    obis = 'type = "obis"\ntime_zone = "Amsterdam"\nfields = [{ code = "1", name = "a", type = "tim" }, { code = "1" }]'
+    assert found(telegram, obis) == [
+        "framing.start",
+        "payload.fields[0].type",
+        "payload.fields[1].name",
+        "payload.time_zone",
+    ]
+    assert found('{ type = "sml-transport", max = 1 }', 'type = "sml"\nfields = []') == [
+        "framing.max",
+        "payload.fields",
+    ]
+    sentences = 'type = "sentences"\nsentences = [{ id = "A" }, { id = "B", fields = [{ name = "n", at = 0 }] }]'
+    assert found('{ type = "delimiter" }', sentences) == [
+        "payload.sentences[0].fields",
+        "payload.sentences[1].fields[0].at",
+    ]
+    tlv = 'type = "tlv"\ntime_zone = "x"\ntypes = [{ id = 1, fields = [{ name = "a", at = 0, type = "ascii" }] }]'
+    assert found('{ type = "message" }', tlv) == ["payload.types[0].fields[0].length", "payload.time_zone"]
+    keys = 'type = "key-value"\nseparator = ""\nfields = [{ name = "A", type = "text", unit = "V" }]'
+    assert found('{ type = "block", end = "" }', keys) == [
+        "framing.end",
+        "payload.separator",
+        "payload.fields[0].type",
+    ]
