@@ -10,7 +10,7 @@ PACKAGES=(
     python3
     # what the daemon and its commands import
     python3-uvloop python3-aiosqlite python3-msgspec python3-asyncio-mqtt python3-serial python3-psutil
-    python3-prometheus-client python3-uvicorn python3-rich python3-aiohttp python3-seccomp
+    python3-prometheus-client python3-uvicorn python3-rich python3-aiohttp python3-seccomp tzdata
     # the tests, and the far ends they speak to
     python3-pytest python3-pytest-asyncio python3-pytest-timeout python3-pytest-xdist python3-hypothesis python3-jinja2 python3-paho-mqtt
     python3-pymodbus

@@ -17,7 +17,8 @@ def time_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise ValueError(f"{name!r} is not known here; name one such as Europe/Amsterdam") from None
+        known = "name one such as Europe/Amsterdam, and see that tzdata is installed"
+        raise ValueError(f"{name!r} is not known here; {known}") from None
 
 
 def instant(unit: TimeUnit, zone: ZoneInfo | None = None) -> Callable[[Any], int | None]:
