@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.package import load, service
+from tests.package import attack, load, service
 from tests.package.container import Container, Failed, Unbootable
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,6 +43,7 @@ def everything(box: Container, older: str, newer: str) -> None:
     passed("exposure", lambda: service.exposure(box))
     passed("watchdog", lambda: service.watchdog(box))
     passed("wrong configuration", lambda: service.wrong_configuration(box))
+    passed("walls", lambda: attack.walls_bite(box))
     passed("under load", lambda: load.survives(box, older, newer))
     passed("remove and purge", lambda: purge(box))
 
@@ -79,9 +80,8 @@ def install(box: Container, deb: str) -> str:
 
 def purge(box: Container) -> str:
     box.sh("apt-get purge --quiet --yes edge-collector")
-    everywhere = (
-        "find / -xdev -iname '*edge[-_]collector*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*'"
-    )
+    ours = "-not -path '/proc/*' -not -path '/root/*' -not -path '/srv/*' -not -path '/var/log/*'"
+    everywhere = f"find / -xdev -iname '*edge[-_]collector*' {ours}"
     left = [path for path in box.sh(everywhere).splitlines() if not path.startswith("/var/cache/apt/")]
     left += box.sh("find /run /dev/shm -iname '*edge-collector*'").splitlines()
     left += box.sh("find /usr/lib/python3/dist-packages/collector 2>/dev/null", check=False).splitlines()

@@ -292,7 +292,8 @@ def outcome(attempt: Callable[[], None]) -> str:
     except OSError as error:
         if error.errno is None:  # ctypes
             return "EPERM" if "failed to map segment" in str(error) else str(error)
-        return DONE if error.errno in REACHED else errno.errorcode[error.errno]
+        hidden = error.errno == errno.ENOENT and error.filename is not None  # as ProtectProc= hides processes
+        return DONE if error.errno in REACHED and not hidden else errno.errorcode[error.errno]
     return DONE
 
 
