@@ -182,7 +182,7 @@ def _modbus_source(name: str, section: model.ModbusSource, profiles: Sequence[Pr
 
 
 def _load_profile(id: str, loaded: Loaded) -> Profile:
-    return library.load(id, [loaded.folder / "firmware_profiles", library.builtin_folder()])
+    return library.load(id, library.searched(loaded.folder))
 
 
 def _profile(section: model.MqttSource | model.SerialSource | model.ReplaySource, loaded: Loaded) -> Profile:

@@ -57,7 +57,7 @@ def _examine(path: Path) -> tuple[Configuration, Findings]:
         _credentials(connection, path.parent, findings)
     if configuration.status.token_file is not None:
         credentials.secret(configuration.status.token_file, ("status", "token_file"), path.parent, findings)
-    _profiles(configuration, [path.parent / "firmware_profiles", library.builtin_folder()], findings)
+    _profiles(configuration, library.searched(path.parent), findings)
     for name, source in configuration.sources.items():
         if isinstance(source, MqttSource):
             _filters(source, ("sources", name, "topics"), findings)

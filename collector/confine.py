@@ -104,7 +104,7 @@ def _configuration_files(loaded: Loaded) -> Iterator[Path]:
     """All that is read again while we run: what is renewed mostly comes as a new file under the old name."""
     folder = loaded.folder.absolute()
     yield from _around(loaded.path.absolute())
-    yield from (folder / "conf.d", folder / "firmware_profiles", library.USER_FOLDER, library.builtin_folder())
+    yield from (folder / "conf.d", *library.searched(folder))
     yield Path(library.__file__).parents[1]
     if credentials := os.environ.get("CREDENTIALS_DIRECTORY"):
         yield Path(credentials)

@@ -22,6 +22,11 @@ def builtin_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "firmware_profiles"
 
 
+def searched(beside: Path) -> list[Path]:
+    """For a configuration in the folder `beside`, in order."""
+    return [beside / "firmware_profiles", USER_FOLDER, builtin_folder()]
+
+
 def available(folders: Sequence[Path]) -> dict[str, Path]:
     """Profile id -> its folder, sorted by id; the first of `folders` that has it wins."""
     found: dict[str, Path] = {}

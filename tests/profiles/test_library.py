@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from collector.check import load_checked
 from collector.errors import ConfigurationError
 from collector.profiles import available, builtin_folder, load
+from collector.profiles.library import searched
 
 
 def write(folder: Path, id: str, text: str) -> Path:
@@ -38,6 +40,24 @@ def test_the_first_folder_wins(tmp_path: Path) -> None:
     found = available(folders)
     assert found["json-lines"] == tmp_path / "json-lines"
     assert list(found) == sorted(found)
+
+
+def test_beside_the_configuration_before_etc_before_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the daemon wherever its configuration lies, as for the commands."""
+    beside, etc = tmp_path / "firmware_profiles", tmp_path / "etc"
+    monkeypatch.setattr("collector.profiles.library.USER_FOLDER", etc)
+    write(etc, "json-lines", MINE)
+    (configuration := tmp_path / "collector.toml").write_text(
+        '[sources.m]\ntype = "mqtt"\nurl = "mqtt://h"\ntopics = ["a"]\nprofile = "json-lines"\n'
+    )
+    assert load("json-lines", searched(tmp_path)).name == "mine"
+    load_checked(configuration)
+    write(beside, "json-lines", MINE.replace("mine", "nearer"))
+    assert load("json-lines", searched(tmp_path)).name == "nearer"
+    (beside / "json-lines" / "profile.toml").write_text("id = ")
+    with pytest.raises(ConfigurationError, match=r"firmware_profiles/json-lines/profile\.toml: "):
+        load_checked(configuration)
+    assert load("nova-sds011", searched(tmp_path)).name.startswith("Nova")
 
 
 @pytest.mark.parametrize("id", ["nova-sds11", "../firmware_profiles/nova-sds011", "", "."])

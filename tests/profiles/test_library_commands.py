@@ -98,7 +98,7 @@ def test_show(run: Any, folder: Path) -> None:
     out = run("show", "plantower-pms5003").out
     assert "  serial line  9600 baud, 8N1\n" in out
     assert "frames that begin with 42 4d and say their length; 32 bytes\n" in out
-    assert ["pm2_5_atm", "ug/m3", "0", "to", "1000"] in [line.split() for line in out.splitlines()]
+    assert "pm2_5_atm ug/m3 0 to 1000 bytes [12, 14) u16be" in [" ".join(line.split()) for line in out.splitlines()]
     assert "1200 baud, 7E1" in run("show", "mine", "--folder", str(folder)).out
     assert "| `t` | degC | number |\n" in run("show", "csv-lines", "--markdown").out
     assert "degF if TempUnit is F" in run("show", "tasmota").out

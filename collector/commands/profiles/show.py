@@ -2,12 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from collector.commands.profiles.example import configuration, decoded
+from collector.commands.profiles.fields import FieldRow, fields_of
 from collector.commands.profiles.folders import DONE, WRONG_USAGE, add_option, origin, searched
 from collector.errors import ConfigurationError
 from collector.profiles import Profile, available, load
+from collector.profiles.cases import Case, cases
 from collector.profiles.framing.block import BlockFraming
 from collector.profiles.framing.delimiter import DelimiterFraming
 from collector.profiles.framing.escape import EscapeFraming
@@ -16,7 +19,6 @@ from collector.profiles.framing.length_field import LengthFieldFraming
 from collector.profiles.framing.modbus import ModbusFraming
 from collector.profiles.framing.telegram import TelegramFraming
 from collector.profiles.payload import (
-    BinaryPayload,
     CsvPayload,
     JsonPayload,
     KeyValuePayload,
@@ -27,14 +29,6 @@ from collector.profiles.payload import (
     TextPayload,
     TlvPayload,
 )
-from collector.profiles.payload.unit import FieldUnit
-from collector.profiles.payload.value import Value
-
-
-class FieldRow(NamedTuple):
-    field: str
-    unit: str
-    values: str
 
 
 def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,11 +46,20 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return WRONG_USAGE
-    facts = [*_facts(profile), ("from", origin(available(folders)[profile.id]))]
-    fields = list(_fields(profile))
-    lines = _markdown(profile, facts, fields) if arguments.markdown else _plain(profile, facts, fields)
-    print("\n".join(lines))
+    folder = available(folders)[profile.id]
+    facts = [*_facts(profile), ("from", origin(folder))]
+    fields = list(fields_of(profile))
+    shown = _markdown if arguments.markdown else _plain
+    print("\n".join(shown(profile, facts, fields, _cases(folder))))
     return DONE
+
+
+def _cases(folder: Path) -> list[Case]:
+    """Empty where they have mistakes: `profiles test` names those."""
+    try:
+        return list(cases(folder).values())
+    except ConfigurationError:
+        return []
 
 
 def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
@@ -86,7 +89,7 @@ def _framing(profile: Profile) -> str:
     framing = profile.declaration.framing
     match framing:
         case FixedFraming():
-            end = f", ends with {framing.end.hex(' ')}" if framing.end else ""
+            end = f" and end with {framing.end.hex(' ')}" if framing.end else ""
             return f"frames of {framing.length} bytes that begin with {framing.start.hex(' ')}{end}"
         case LengthFieldFraming():
             known = f"{', '.join(map(str, framing.lengths))} bytes" if framing.lengths else "any length"
@@ -117,7 +120,8 @@ def _payload(profile: Profile) -> str:
         case TextPayload():
             return f"a bare value, field {payload.field!r} unless the topic says otherwise"
         case RegistersPayload():
-            return f"registers, asked for in {len(payload.map().requests)} requests"
+            count = len(payload.map().requests)
+            return f"registers, asked for in {count} request{'s' if count > 1 else ''}"
         case KeyValuePayload():
             return f"lines of key and value between {payload.separator!r}; other keys as they stand"
         case ObisPayload():
@@ -132,67 +136,34 @@ def _payload(profile: Profile) -> str:
             return "numbers at fixed positions"
 
 
-def _fields(profile: Profile) -> Iterator[FieldRow]:
-    payload = profile.declaration.payload
-    match payload:
-        case BinaryPayload() | KeyValuePayload():
-            for field in payload.fields:
-                yield FieldRow(field.name, field.unit or "", _values(field))
-        case RegistersPayload():
-            for one in payload.fields:
-                place = f"{one.table} {one.register:#06x}{'' if one.poll else ', only where a source names it'}"
-                yield FieldRow(one.name, one.unit or "", ", ".join(filter(None, [_values(one), place])))
-        case TlvPayload():
-            for kind in payload.types:
-                for part in kind.fields:
-                    yield FieldRow(f"ch<channel>.{part.name}", part.unit or "", _values(part))
-        case SentencesPayload():
-            for sentence in payload.sentences:
-                for word in sentence.fields:
-                    yield FieldRow(word.name, word.unit or "", sentence.id)
-        case ObisPayload():
-            for code in payload.fields:
-                yield FieldRow(code.name, "", code.code)
-        case CsvPayload():
-            for column in payload.columns:
-                yield FieldRow(column.name, column.unit or "", "number" if column.unit else "")
-        case JsonPayload() | TextPayload():
-            for rule in payload.units:
-                for pattern in rule.fields:
-                    yield FieldRow(pattern, *_unit(rule))
-
-
-def _values(field: Value) -> str:
-    if field.enum is not None:
-        return ", ".join(field.enum.values())
-    if field.flags is not None:
-        return ", ".join(field.flags.values())
-    return f"{field.range[0]:g} to {field.range[1]:g}" if field.range is not None else ""
-
-
-def _unit(rule: FieldUnit) -> tuple[str, str]:
-    choice = rule.chosen_by
-    if choice is None:
-        return rule.unit or "", ""
-    return rule.unit or "", ", ".join(f"{unit} if {choice.field} is {key}" for key, unit in choice.units.items())
-
-
-def _plain(profile: Profile, facts: list[tuple[str, str]], fields: list[FieldRow]) -> Iterator[str]:
+def _plain(profile: Profile, facts: list[tuple[str, str]], fields: list[FieldRow], found: list[Case]) -> Iterator[str]:
     yield f"{profile.id}: {profile.name}"
     width = max(len(name) for name, _ in facts)
     yield from (f"  {name.ljust(width)}  {text}" for name, text in facts)
     if fields:
-        rows = [("field", "unit", "values"), *fields]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        rows = [FieldRow._fields, *fields]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(FieldRow._fields))]
         yield ""
         for row in rows:
             yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from ("", *(f"  {line}" for line in configuration(profile, found)))
 
 
-def _markdown(profile: Profile, facts: list[tuple[str, str]], fields: list[FieldRow]) -> Iterator[str]:
+def _markdown(
+    profile: Profile, facts: list[tuple[str, str]], fields: list[FieldRow], found: list[Case]
+) -> Iterator[str]:
     yield f"## `{profile.id}`: {profile.name}"
     yield ""
     yield from (f"- {name}: {text if name in ('from', 'citation') else f'`{text}`'}" for name, text in facts)
     if fields:
-        yield from ("", "| Field | Unit | Values |", "|---|---|---|")
-        yield from (f"| `{row.field}` | {row.unit} | {row.values} |" for row in fields)
+        columns = [column for column in range(len(FieldRow._fields)) if any(row[column] for row in fields)]
+        yield from ("", _row(FieldRow._fields[column].capitalize() for column in columns), "|---" * len(columns) + "|")
+        yield from (_row(f"`{row[column]}`" if column == 0 else row[column] for column in columns) for row in fields)
+    yield from ("", "In a configuration:", "", "```toml", *configuration(profile, found), "```")
+    if (shown := decoded(profile, found)) is not None:
+        yield from ("", f"A frame of it ({shown.citation}), in bash:", "", "```sh", shown.command, "```")
+        yield from ("", "prints", "", "```json", shown.output, "```")
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
