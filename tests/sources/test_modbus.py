@@ -66,7 +66,7 @@ async def test_devices_of_one_bus_are_read_in_turn() -> None:
     intake = RecordingIntake()
     async with (
         rtu_slaves({1: floats([230.5, 1.5]), 2: floats([-2.25])}) as cable,
-        polling(source(cable.port, device(1, 0, 2), device(2)), intake),
+        polling(source(cable.port, device(1, 0, 2), device(2), timeout=2.0), intake),
     ):
         await until(lambda: len(of(intake, "d1")) >= 3 and len(of(intake, "d2")) >= 3)
     assert of(intake, "d1")[0].fields == {"r0": 230.5, "r2": 1.5}
