@@ -1,10 +1,12 @@
 """Folders of profiles: which wins, and that a wrong file is told all its mistakes."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from collector.check import load_checked
+from collector.commands.profiles.catalogue import table
 from collector.errors import ConfigurationError
 from collector.profiles import available, builtin_folder, load
 from collector.profiles.library import searched
@@ -229,3 +231,50 @@ def test_every_mistake_of_the_other_payloads(tmp_path: Path) -> None:
         "payload.separator",
         "payload.fields[0].type",
     ]
+
+
+def test_what_is_no_file_is_refused_at_once_and_the_others_are_listed(tmp_path: Path) -> None:
+    def refused(id: str) -> str:
+        (folder := tmp_path / id).mkdir()
+        match id:
+            case "fifo":
+                os.mkfifo(folder / "profile.toml")
+            case "endless":
+                (folder / "profile.toml").symlink_to("/dev/zero")
+            case "loop":
+                (folder / "profile.toml").symlink_to("profile.toml")
+            case "huge":
+                (folder / "profile.toml").write_bytes(b"#" * ((1 << 20) + 1))
+            case "deep":
+                (folder / "profile.toml").write_text("a = " + "[" * 20_000)
+            case "binary":
+                (folder / "profile.toml").write_bytes(b"\xff\0")
+        [mistake] = mistakes(id, [tmp_path])
+        return mistake.removeprefix(f"{folder}/profile.toml: ")
+
+    assert refused("fifo") == refused("endless") == "cannot be read: not a regular file"
+    assert refused("loop") == "cannot be read: Too many levels of symbolic links"
+    assert refused("huge") == "holds more than 1 MiB; that is no profile and no case"
+    assert refused("deep") == "arrays or tables within each other, far too deep"
+    assert "can't decode byte 0xff" in refused("binary")
+    write(tmp_path, "json-lines", MINE)
+    rows, wrong = table([tmp_path])
+    assert ([row.id for row in rows], len(wrong)) == (["json-lines"], 6)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become somebody who may not look")
+def test_a_folder_that_may_not_be_looked_into(tmp_path: Path) -> None:
+    """As for a service whose operator wrote a profile for root's eyes only."""
+    write(tmp_path / "open", "shut", MINE).parent.chmod(0o700)
+    write(tmp_path / "closed", "any", MINE)
+    (tmp_path / "closed").chmod(0o700)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        [shut] = mistakes("shut", [tmp_path / "open"])
+        [unknown] = mistakes("any", [tmp_path / "closed", tmp_path / "open"])
+    finally:
+        os.seteuid(0)
+    assert shut == f"{tmp_path}/open/shut/profile.toml: cannot be read: Permission denied"
+    assert f"'any' is not known ({tmp_path}/closed cannot be read: permission denied)" in unknown

@@ -9,7 +9,7 @@ from collector.commands.profiles.folders import DONE, FAILED, WRONG_USAGE, add_o
 from collector.errors import ConfigurationError
 from collector.profiles import available, load
 from collector.profiles.cases import cases
-from collector.profiles.library import FILE
+from collector.profiles.library import FILE, closed_to_us
 from collector.profiles.table import nearest
 
 
@@ -54,6 +54,8 @@ def _chosen(words: Sequence[str], folders: Sequence[Path]) -> Iterator[Path]:
         path = Path(word)
         if word in known:
             yield known[word]
+        elif closed_to_us(path):
+            raise ConfigurationError([f"{word}: permission denied"])
         elif (path / FILE).is_file():
             yield path.resolve()
         elif inside := available([path]):
