@@ -18,6 +18,10 @@ MOST_BYTES = 1 << 30
 """Of one capture, which then ends: a recording that was forgotten must not take the disk."""
 
 
+LONGEST_LINE = 128 << 20
+"""Bytes; a message of 16 MiB, every byte of it escaped, has fewer."""
+
+
 class Head(msgspec.Struct, tag_field="capture", tag="1"):
     source: str
     profile: str
@@ -99,23 +103,27 @@ class Recorder:
 def read_head(path: Path) -> Head:
     """Raises ConfigurationError where the file cannot be read or is no capture."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigurationError([f"{path}: is no file"])  # opening a FIFO would wait for ever
         with path.open("rb") as file:
             return _head.decode(file.readline(1 << 16))
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}"]) from None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise ConfigurationError([f"{path}: is no capture that run --record has written"]) from None
 
 
 def pieces(path: Path) -> Iterator[Piece]:
     """In order. A torn last line ends it; raises OSError, and ValueError with the number of a line that is wrong."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+            if len(line) == LONGEST_LINE:
+                raise ValueError(f"line {number}: longer than {LONGEST_LINE >> 20} MiB")
             if number == 1 or not line.endswith(b"\n"):
                 continue
             try:
                 one = _line.decode(line)
                 data = bytes.fromhex(one.hex) if one.hex is not None else (one.text or "").encode()
-            except (ValueError, msgspec.MsgspecError) as error:
+            except (ValueError, RecursionError, msgspec.MsgspecError) as error:
                 raise ValueError(f"line {number}: {error}") from None
             yield Piece(one.t, one.topic, data)

@@ -1,5 +1,6 @@
 """Captures: what is recorded comes back to the byte, and nothing that goes wrong with them hurts anything else."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,10 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     assert [piece.data for piece in pieces(made.path)] == [b"a"]
 
 
-@pytest.mark.parametrize("line", ['{"t": 1, "hex": "zz"}', '{"t": "x"}', "nonsense", "[]"])
+NESTED = '{"t": 1, "x": ' + "[" * 100_000
+
+
+@pytest.mark.parametrize("line", ['{"t": 1, "hex": "zz"}', '{"t": "x"}', "nonsense", "[]", NESTED])
 def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
     made = recorder(tmp_path)
     made.record(b"a", None, 100.0)
@@ -52,11 +56,26 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
         list(pieces(made.path))
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"capture":"2"}', "\x00" * 70_000])
+@pytest.mark.parametrize("text", ["", "{}", '{"capture":"2"}', "\x00" * 70_000, NESTED])
 def test_a_file_that_is_no_capture(tmp_path: Path, text: str) -> None:
     (file := tmp_path / "file").write_text(text)
     with pytest.raises(ConfigurationError, match="is no capture"):
         read_head(file)
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigurationError, match="is no file"):
+        read_head(tmp_path / "fifo")
+
+
+def test_a_line_without_end_is_not_taken_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "LONGEST_LINE", 1 << 20)
+    made = recorder(tmp_path)
+    with made.path.open("ab") as file:
+        file.write(bytes(1 << 21))
+    with pytest.raises(ValueError, match="line 2: longer than 1 MiB"):
+        list(pieces(made.path))
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
