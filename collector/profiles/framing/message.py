@@ -14,12 +14,13 @@ from collector.reading import Decoded
 
 
 class Envelope(Table, frozen=True, kw_only=True):
-    """What gateways put around a frame of `length` bytes; one that comes without is taken as well."""
+    """What gateways leave around a frame of `length` bytes; one that comes without is taken as well."""
 
     length: Annotated[int, msgspec.Meta(ge=1, le=4096)]
     start: Hex = Hex()
     """What the frame itself begins with."""
-    prefixes: list[Hex] = []
+    markers: list[Hex] = []
+    """What stands right before the frame in a whole advertisement; the rest of that is passed over."""
     json: str | None = None
     """Key of a JSON object that holds the frame as hexadecimal digits."""
     fields: dict[str, str] = {}
@@ -44,9 +45,11 @@ class Envelope(Table, frozen=True, kw_only=True):
             except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as error:
                 raise FrameError("json", f"{self.json!r} holds no hexadecimal digits: {error}") from None
             beside = {key: found[key] for key in self.fields if type(found.get(key)) in (int, float)}
-        for prefix in self.prefixes:
-            if len(message) == len(prefix) + self.length and message.startswith(prefix):
-                message = message[len(prefix) :]
+        for marker in self.markers if len(message) > self.length else ():
+            marked = message.find(marker + self.start)
+            if marked >= 0 and len(message) >= marked + len(marker) + self.length:
+                message = message[marked + len(marker) :][: self.length]
+                break
         if len(message) != self.length:
             raise FrameError("length", f"{len(message)} bytes where a frame has {self.length}")
         if not message.startswith(self.start):
