@@ -14,7 +14,7 @@ class DelimiterFraming(FramingKind, frozen=True, kw_only=True, tag="delimiter"):
 
     delimiter: str = "\n"
     start: str = ""
-    """What frames begin with: whatever stands before the last of it is garbage, and a frame without it is refused."""
+    """What frames begin with: whatever stands before the last of it is garbage, and so is a line without it."""
     max_length: Annotated[int, msgspec.Meta(ge=1, le=16 * 1024 * 1024)] = 64 * 1024
     """Bytes without the delimiter; a longer frame is discarded."""
 
@@ -77,13 +77,16 @@ class DelimiterFramer(Framer):
                 frame = frame[:-1]
             if not frame:
                 continue
-            if self._start and (begin := frame.rfind(self._start)) > 0:
+            if self._start:
+                begin = frame.rfind(self._start)
+                if begin < 0:  # the rest of a frame whose beginning nobody heard, or somebody else's
+                    begin = len(frame)
                 self.garbage_bytes += begin
                 frame = frame[begin:]
+                if not frame:
+                    continue
             if len(frame) > self._max_length:
                 reason = "too long"
-            elif not frame.startswith(self._start):
-                reason = "start"
             elif self._verify is not None and not self._verify(frame):
                 reason = "checksum"
             else:

@@ -6,6 +6,7 @@ An empty place is null; kinds that are not declared are ignored.
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
+from itertools import count
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -157,6 +158,7 @@ def _groups(group: Group) -> Callable[[list[str]], _Parts]:
             name = _word(part, group.name) or group.names.get(kind, kind)
             if not name:
                 raise FrameError("name", "a value with neither name nor kind")
+            name = _unused(name, fields)
             word = _word(part, group.value)
             fields[name] = literal.value(word) if word else None
             if unit := group.units.get(f"{kind} {unit}", unit):
@@ -164,6 +166,11 @@ def _groups(group: Group) -> Callable[[list[str]], _Parts]:
         return fields, units, []
 
     return read
+
+
+def _unused(name: str, fields: dict[str, Any]) -> str:
+    """name, name_2, name_3: transducers of one name in one sentence, or several without."""
+    return next(one for n in count(1) if (one := name if n == 1 else f"{name}_{n}") not in fields)
 
 
 def _word(words: list[str], at: int) -> str:
