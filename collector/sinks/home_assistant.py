@@ -24,8 +24,8 @@ _DISPLAYED = {
 _CLASS_OF_UNIT = {
     "degC": "temperature", "degF": "temperature", "K": "temperature", "%RH": "humidity",
     "Pa": "pressure", "hPa": "pressure", "kPa": "pressure", "mbar": "pressure", "bar": "pressure",
-    "W": "power", "kW": "power", "Wh": "energy", "kWh": "energy", "MWh": "energy", "J": "energy", "GJ": "energy",
-    "VA": "apparent_power", "kVA": "apparent_power", "var": "reactive_power", "kvar": "reactive_power",
+    "W": "power", "kW": "power", "Wh": "energy", "kWh": "energy", "MWh": "energy", "GJ": "energy",
+    "VA": "apparent_power", "var": "reactive_power",
     "V": "voltage", "mV": "voltage", "A": "current", "mA": "current", "Hz": "frequency", "kHz": "frequency",
     "lx": "illuminance", "lux": "illuminance", "dBm": "signal_strength", "dB": "sound_pressure",
     "W/m2": "irradiance", "mm/h": "precipitation_intensity", "m/s": "speed", "km/h": "speed",
@@ -33,14 +33,17 @@ _CLASS_OF_UNIT = {
 }  # fmt: skip
 
 _CLASS_OF_NAME = {
-    "pm1": "pm1", "pm1_0": "pm1", "pm2_5": "pm25", "pm25": "pm25", "pm4": "pm4", "pm4_0": "pm4", "pm10": "pm10",
+    "pm1": "pm1", "pm1_0": "pm1", "pm2_5": "pm25", "pm25": "pm25", "pm10": "pm10",
     "co2": "carbon_dioxide", "eco2": "carbon_dioxide", "co": "carbon_monoxide", "battery": "battery",
     "battery_percent": "battery", "moisture": "moisture", "soil_moisture": "moisture", "power_factor": "power_factor",
 }  # fmt: skip
 """By the field's name, where a unit is not enough to tell."""
 
-_UNITS_OF_NAME = {"battery": {"%"}, "moisture": {"%", "%RH"}, "carbon_dioxide": {"ppm"}, "carbon_monoxide": {"ppm"}}
-"""Home Assistant refuses these classes with any other unit."""
+_UNITS_OF_NAME = {
+    "battery": {"%"}, "moisture": {"%", "%RH"}, "carbon_dioxide": {"ppm"}, "carbon_monoxide": {"ppm"},
+    "pm1": {"ug/m3"}, "pm25": {"ug/m3"}, "pm10": {"ug/m3"}, "power_factor": {"", "%"},
+}  # fmt: skip
+"""A class with any other unit, or one that a release does not know, costs the whole entity: Home Assistant drops it."""
 
 _METERED = {"Wh", "kWh", "MWh", "J", "GJ", "m3", "varh", "kvarh"}
 """What counts up and never down."""
@@ -83,17 +86,20 @@ def _component(identity: str, name: str, field: Field, expire_after: float) -> d
     component: dict[str, Any] = {"platform": "sensor", "unique_id": identity, "name": name}
     if expire_after:
         component["expire_after"] = max(1, round(expire_after))
-    # A reading need not carry every field: what it leaves out stays as it was.
-    value = f"value_json.fields.get({quoted}, this.state)"
+    # A reading need not carry every field: what it leaves out stays as it was. For numbers and switches nothing says
+    # so; the state would be wrong for them, because it stands in the unit that the user chose to see.
+    value = f"value_json.fields.get({quoted}, '')"
     if field.kind == "switch":
         component["platform"] = "binary_sensor"
-        value = f"{{true: 'ON', false: 'OFF', 'on': 'ON', 'off': 'OFF'}}.get({value})"
+        value = f"{{true: 'ON', false: 'OFF', '': ''}}.get({value})"
     elif field.kind == "number" or field.unit:
         component["state_class"] = "total_increasing" if field.unit in _METERED else "measurement"
         if field.unit:
             component["unit_of_measurement"] = _DISPLAYED.get(field.unit, field.unit)
         if device_class := _class(name, field.unit):
             component["device_class"] = device_class
+    else:
+        value = f"value_json.fields.get({quoted}, this.state)"
     component["value_template"] = f"{{{{ {value} }}}}"
     return component
 
@@ -101,7 +107,7 @@ def _component(identity: str, name: str, field: Field, expire_after: float) -> d
 def _class(name: str, unit: str) -> str:
     """Home Assistant's device class; empty where there is none for it."""
     by_name = _CLASS_OF_NAME.get(name.rpartition(".")[2].lower(), "")
-    if by_name and unit in _UNITS_OF_NAME.get(by_name, {unit}):
+    if by_name and unit in _UNITS_OF_NAME[by_name]:
         return by_name
     return _CLASS_OF_UNIT.get(unit, "")
 

@@ -50,7 +50,7 @@ def test_a_device_in_one_message() -> None:
         "state_class": "measurement",
         "unit_of_measurement": "µg/m³",
         "device_class": "pm25",
-        "value_template": "{{ value_json.fields.get('pm2_5', this.state) }}",
+        "value_template": "{{ value_json.fields.get('pm2_5', '') }}",
     }
     assert said["components"]["pm10"]["device_class"] == "pm10"
 
@@ -67,6 +67,9 @@ def test_a_device_in_one_message() -> None:
         ("power", "W", "power", "W"),
         ("a.b.co2", "ppm", "carbon_dioxide", "ppm"),
         ("ratio", "%", None, "%"),
+        ("pm2_5", "mg/m3", None, "mg/m³"),
+        ("pm4", "ug/m3", None, "µg/m³"),
+        ("reactive", "kvar", None, "kvar"),
         ("counts", "1/0.1L", None, "1/0.1L"),
     ],
 )
@@ -74,6 +77,12 @@ def test_units_and_classes(name: str, unit: str, device_class: str | None, displ
     said = component(name, Field(unit, "number"))
     assert (said.get("device_class"), said["unit_of_measurement"]) == (device_class, displayed)
     assert said["state_class"] == "measurement"
+
+
+@pytest.mark.parametrize(("name", "device_class"), [("pm10", None), ("co2", None), ("power_factor", "power_factor")])
+def test_a_class_only_with_the_unit_it_wants(name: str, device_class: str | None) -> None:
+    """With another, or none, Home Assistant would drop the entity."""
+    assert component(name, Field("", "number")).get("device_class") == device_class
 
 
 def test_what_counts_up() -> None:
@@ -85,7 +94,7 @@ def test_any_field_is_found_by_its_name(name: str) -> None:
     said = component(name, Field("V", "number"))
     assert rendered(said, {name: 1.5, "other": 2}) == "1.5"
     assert rendered(said, {name: None}) == "None"
-    assert rendered(said, {"other": 2}) == "before"
+    assert rendered(said, {"other": 2}) == "", "Home Assistant ignores what is empty"
     assert set(said["unique_id"]) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -94,13 +103,14 @@ def test_a_switch() -> None:
     assert said["platform"] == "binary_sensor"
     assert "state_class" not in said
     assert [rendered(said, {"open": value}) for value in (True, False, None)] == ["ON", "OFF", "None"]
-    assert [rendered(said, {}, state) for state in ("on", "off", "unknown")] == ["ON", "OFF", "None"]
+    assert rendered(said, {}) == ""
 
 
 def test_text_is_a_sensor_without_a_class() -> None:
     said = component("mode", Field("", "text"))
     assert said["platform"] == "sensor"
     assert not {"state_class", "unit_of_measurement", "device_class"} & said.keys()
+    assert (rendered(said, {"mode": "eco"}), rendered(said, {"other": 2})) == ("eco", "before")
 
 
 def test_two_names_never_share_an_id() -> None:
