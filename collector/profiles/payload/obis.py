@@ -127,9 +127,9 @@ class _Telegram:
         if self._mbus is None:
             return
         said = [(found, values) for code, values in lines if (found := _CHANNEL.fullmatch(code))]
-        readings = {found[1] for found, _ in said if found[2] in self._mbus.values}
+        readings = {found[1] for found, values in said if found[2] in self._mbus.values and _measured(values)}
         types = {found[1]: values[0] for found, values in said if found[2] == self._mbus.type}
-        # A channel that has a reading goes before one that is only announced.
+        # A channel that has a reading goes before one that is only announced, or whose meter was replaced.
         for channel in sorted(types, key=lambda one: (one not in readings, int(one))):
             kind = types[channel].lstrip("0")
             name = self._mbus.names.get(kind, f"mbus_{kind or 0}")
@@ -203,15 +203,20 @@ class _Telegram:
                     raise FrameError("number", f"{name}: {word[:40]!r} holds no number")
 
     def _time(self, word: str) -> str | None:
-        """In UTC; null where the meter's clock has not been set. In the hour that comes twice, S and W tell which."""
+        """In UTC; null or 1970 where the clock has not been set. In the hour that comes twice, S and W tell which."""
         found = _TIME.fullmatch(word)
         if not found:
             raise FrameError("time", f"{word[:40]!r} is no time")
         try:
-            local = datetime.strptime("20" + found[1], "%Y%m%d%H%M%S").replace(tzinfo=self._zone, fold=found[2] == "W")
+            local = datetime.strptime(found[1], "%y%m%d%H%M%S").replace(tzinfo=self._zone, fold=found[2] == "W")
             return local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         except ValueError:
             return None
+
+
+def _measured(values: list[str]) -> bool:
+    """A reading has a unit; a meter that never answered, or no longer does, stands as (700101010000W)(00000000)."""
+    return "*" in values[-1] or len(values) > 2
 
 
 def _from_hex(word: str) -> str:
