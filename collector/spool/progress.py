@@ -51,6 +51,9 @@ class Progress(msgspec.Struct):
         missing = self.missing(id, count)
         if not missing:
             return 0
+        if spans == [(0, count)]:
+            self.skip((id, id + 1))
+            return size(missing)
         done = union([*complement(missing, count), *spans])
         left = complement(done, count)
         if left:
@@ -61,6 +64,10 @@ class Progress(msgspec.Struct):
 
     def skip(self, ids: Span) -> None:
         """Marks whole segments as done, whatever they hold."""
+        if ids[0] == self.low + 1 < ids[1] and not self.above and not self.partial:
+            # As it mostly is: in order, and nothing behind it done before.
+            self.low = ids[1] - 1
+            return
         for id in [id for id in self.partial if ids[0] <= id < ids[1]]:
             del self.partial[id]
         self.above = union([*self.above, ids])
