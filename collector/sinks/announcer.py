@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -94,7 +95,7 @@ class Announcer:
                 self._asked.clear()
                 told = 0
             state = self._devices.state
-            news = [said for device, there in self._devices.new_since(told) for said in self._messages(device, there)]
+            news = (said for device, there in self._devices.new_since(told) for said in self._messages(device, there))
             if not await self._tell(session, news):
                 return
             told = state
@@ -104,14 +105,15 @@ class Announcer:
         """Says what the will would say, once the broker has taken it."""
         await self._tell(session, [("state", self._state("offline"))])
 
-    async def _tell(self, session: Session, news: "list[tuple[Kind, Message]]") -> bool:
-        """Whether the connection still stands, at a broker that retains anything."""
+    async def _tell(self, session: Session, news: "Iterable[tuple[Kind, Message]]") -> bool:
+        """Whether the connection still stands, at a broker that retains anything. Takes `news` as it goes."""
         if not session.connack.retain_available:
             return False
         now = asyncio.get_running_loop().time()
         self._refused = {kind: until for kind, until in self._refused.items() if until > now}
-        for start in range(0, len(news), AT_ONCE):
-            some = [said for said in news[start : start + AT_ONCE] if said[0] not in self._refused]
+        rest = iter(news)
+        while breath := list(itertools.islice(rest, AT_ONCE)):
+            some = [said for said in breath if said[0] not in self._refused]
             codes = await session.publish([message for _, message in some]) if some else []
             for (kind, _), code in zip(some, codes, strict=True):
                 if code is None:
@@ -123,7 +125,7 @@ class Announcer:
                     self._refused[kind] = now + NOT_ALLOWED
                 elif self._suspect == kind:
                     self._suspect = None
-            if start + AT_ONCE < len(news):
+            if len(breath) == AT_ONCE:
                 await asyncio.sleep(BREATH)
         return True
 
