@@ -17,7 +17,7 @@ from collector.sandbox import wall
 from collector.sandbox.reach import Reach
 from collector.sandbox.wall import Wall
 from collector.sinks import endpoint
-from collector.spool.place import journal_directory
+from collector.spool.place import earlier_journals, journal_directory
 
 DNS = 53
 """Over TCP where an answer is long; Landlock does not restrict UDP."""
@@ -138,6 +138,7 @@ def _spool(data_dir: Path) -> Iterator[Path]:
     yield from _there(data_dir)
     journal, _ = journal_directory(data_dir)
     yield journal
+    yield from earlier_journals(data_dir, journal)
     yield from map(Path, filter(None, os.environ.get("RUNTIME_DIRECTORY", "").split(":")))
 
 

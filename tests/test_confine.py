@@ -87,6 +87,15 @@ def test_the_spools_directories_are_made_and_may_be_written(
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
+def test_a_journal_that_an_earlier_run_left_elsewhere_may_be_removed(tmp_path: Path, reach: list[Reach]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/tail.1").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collector.spool.place.places", lambda data_dir, uid: [tmp_path / "elsewhere"])
+        confine.confine(loaded(tmp_path, 'sinks.cloud = { type = "mqtt", url = "mqtt://localhost" }'))
+    assert tmp_path / "elsewhere" in reach[0].write
+
+
 def test_without_sinks_nothing_may_be_written(tmp_path: Path, reach: list[Reach]) -> None:
     confine.confine(loaded(tmp_path, f'status.listen = "unix:{tmp_path}/run/status.sock"'))
     assert (reach[0].write, reach[0].sockets) == (set(), {tmp_path / "run"})

@@ -30,11 +30,15 @@ class Replay:
 
 
 class Journal:
-    """Appends records to the current file. Raises OSError where the file system does."""
+    """Appends records to the current file. Raises OSError where the file system does.
 
-    def __init__(self, directory: Path) -> None:
+    `earlier` are directories where a run before this one has kept its journal instead.
+    """
+
+    def __init__(self, directory: Path, earlier: Sequence[Path] = ()) -> None:
         self.directory = directory
         self._paths = (directory / "tail.0", directory / "tail.1")
+        self._earlier = [place / name for place in earlier for name in ("tail.0", "tail.1")]
         self._current = 1
         self._fd = -1
         self.size = 0
@@ -44,7 +48,7 @@ class Journal:
 
         Without a `spool_id`, when the database has lost it, the newest counts.
         """
-        files = [file for path in self._paths if (file := read_leftover(path, spool_id)) is not None]
+        files = [file for path in (*self._paths, *self._earlier) if (file := read_leftover(path, spool_id)) is not None]
         files.sort(key=lambda file: (file.state.lsn, not _moved(file), len(file.records)))
         files = [file for file in files if file.state.spool_id == files[-1].state.spool_id]
         if not files:
@@ -89,6 +93,7 @@ class Journal:
                 self.append(Moved())
         self.close()
         self._fd, self._current, self.size = fd, following, len(head)
+        self._leave_earlier()
 
     def append(self, record: Record) -> None:
         """Survives SIGKILL on return. On OSError nothing of the record remains."""
@@ -119,6 +124,13 @@ class Journal:
         """The file that is not current holds nothing that is still needed. Left where it cannot be removed."""
         with contextlib.suppress(OSError):
             self._paths[1 - self._current].unlink()
+
+    def _leave_earlier(self) -> None:
+        """A run's first file holds all that is in memory, so what was elsewhere must not be taken over again."""
+        for path in self._earlier:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self._earlier.clear()
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -40,6 +40,16 @@ def places(data_dir: Path, uid: int) -> list[Path]:
     return [*found, Path(f"/dev/shm/edge-collector-{uid}-{name}")]
 
 
+def earlier_journals(data_dir: Path, directory: Path) -> list[Path]:
+    """Where else a run that was started another way, or found the better place taken, has left its journal."""
+    uid = os.getuid()
+    return [
+        place
+        for place in (*places(data_dir, uid), data_dir.resolve())
+        if place != directory and _is_ours(place) and any(place.glob("tail.[01]"))
+    ]
+
+
 def on_tmpfs(path: Path) -> bool:
     """Whether the file system that holds `path` lives in memory."""
     return mount_of(path).in_memory
@@ -48,9 +58,16 @@ def on_tmpfs(path: Path) -> bool:
 def claim(directory: Path) -> None:
     """Makes the directory if need be. Raises OSError where somebody else holds it, perhaps as a trap."""
     directory.mkdir(mode=0o700, exist_ok=True)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    if not _is_ours(directory):
         raise FileExistsError(17, "belongs to somebody else; remove it")
+
+
+def _is_ours(directory: Path) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _own(directory: Path) -> bool:

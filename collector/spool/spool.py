@@ -26,7 +26,7 @@ from collector.spool.filling import Origin
 from collector.spool.journal import Journal
 from collector.spool.lock import lock
 from collector.spool.outlet import Outlet
-from collector.spool.place import journal_directory, on_tmpfs
+from collector.spool.place import earlier_journals, journal_directory, on_tmpfs
 from collector.spool.progress import spans_of
 from collector.spool.records import DeadLetter, encode_segment
 from collector.spool.recovery import recover, recovered
@@ -108,12 +108,13 @@ class Spool:
             directory, volatile = journal_directory(data_dir)
             if not volatile:
                 events.JOURNAL_DEGRADED.log("tail journal: no tmpfs; it lies in %s and costs flash writes", directory)
-            traces.miss(data_dir / "spool.sqlite3", directory, clock.regime().boot_id)
+            earlier = earlier_journals(data_dir, directory)
+            traces.miss(data_dir / "spool.sqlite3", [directory, *earlier], clock.regime().boot_id)
             found = await recover(data_dir)
         except BaseException:
             os.close(lock_fd)
             raise
-        database, journal = found.database, Journal(directory)
+        database, journal = found.database, Journal(directory, earlier)
         try:
             taken = await take_over(found, journal, sinks)
             tail = Tail(taken, journal, clock, windows, on_safe, strict=section.durability == "strict")

@@ -5,6 +5,7 @@ has removed them.
 """
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from collector.log import events
@@ -24,7 +25,7 @@ def end(data_dir: Path) -> None:
         (data_dir / FILE).unlink(missing_ok=True)
 
 
-def miss(database: Path, journal: Path, boot_id: str) -> None:
+def miss(database: Path, journals: Sequence[Path], boot_id: str) -> None:
     """One line for each thing that should be there and is not. Call it before anything is opened."""
     try:
         left = database.with_name(FILE).read_text()
@@ -38,7 +39,7 @@ def miss(database: Path, journal: Path, boot_id: str) -> None:
             "spool: %s is missing, where the last run left one: its last commits may be lost; never remove that file",
             wal,
         )
-    if left == boot_id and not any(journal.glob("tail.[01]")):
+    if left == boot_id and not any(any(journal.glob("tail.[01]")) for journal in journals):
         events.JOURNAL_DAMAGED.log(
-            "tail journal: %s: missing, where the last run left one: what it had in memory is lost", journal
+            "tail journal: %s: missing, where the last run left one: what it had in memory is lost", journals[0]
         )

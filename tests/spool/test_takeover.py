@@ -330,3 +330,29 @@ async def test_a_session_that_is_lost_takes_what_is_not_sealed_yet_along(rig: Ri
     await rig.crash()
     await rig.open()
     assert rig.spool.tail.sent("meter", 1, 31) is None
+
+
+async def test_a_journal_that_lies_elsewhere_is_taken_over_once(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed where it was started by hand, then started as a service, killed again, then by hand."""
+    by_hand, service = tmp_path / "by-hand", tmp_path / "service"
+    monkeypatch.setattr("collector.spool.place.places", lambda data_dir, uid: [service, by_hand])
+    lies = by_hand
+    monkeypatch.setattr("collector.spool.spool.journal_directory", lambda data_dir: (lies, True))
+    await rig.spool.close()
+    await rig.open()
+    rig.append([1, 2], tokens=False)
+    await rig.crash()
+    lies = service
+    spool = await rig.open()
+    assert spool.tail.state.sinks["cloud"].pending == 2, "it was not found"
+    assert [values(s) for s in await rig.deliver()] == [[1, 2]]
+    assert not list(by_hand.glob("tail.*")), "it could be taken over again"
+    rig.append([3], tokens=False)
+    await rig.crash()
+    lies = by_hand
+    spool = await rig.open()
+    assert spool.tail.state.sinks["cloud"].pending == 1, "it was not found"
+    assert [values(s) for s in await rig.deliver()] == [[3]]
+    assert rig.remainder() == 0
