@@ -103,7 +103,12 @@ def _holds(file: Path, text: str) -> bool:
 def _done(folder: Path, words: list[str]) -> str:
     """What a command printed that ended well, in `folder`."""
     result = subprocess.run(
-        [sys.executable, "-m", "collector", *words], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "collector", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert result.returncode == 0, (words, result.stdout[-1000:], result.stderr)
     return result.stdout

@@ -56,6 +56,7 @@ async def echo_server() -> AsyncIterator[str]:
         with contextlib.suppress(OSError):
             while data := await reader.read(100):
                 writer.write(data)
+        writer.close()
 
     async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
         yield f"socket://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -136,6 +137,7 @@ class Rfc2217Server:
         threading.Thread(target=self._forward, daemon=True).start()
         while data := await reader.read(1024):
             self.port.write(b"".join(self._manager.filter(data)))
+        writer.close()
 
     def _forward(self) -> None:
         while not self._stop.is_set():
