@@ -136,7 +136,7 @@ def _spool(data_dir: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     yield from _there(data_dir)
-    journal, _ = journal_directory(data_dir)
+    journal, _ = journal_directory(data_dir, quietly=True)
     yield journal
     yield from earlier_journals(data_dir, journal)
     yield from map(Path, filter(None, os.environ.get("RUNTIME_DIRECTORY", "").split(":")))

@@ -25,7 +25,7 @@ def loaded(folder: Path, text: str) -> Loaded:
 def reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Reach]:
     """What each `confine` asked for, with nothing raised."""
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setattr(confine, "journal_directory", lambda data_dir: (tmp_path / "tail", True))
+    monkeypatch.setattr(confine, "journal_directory", lambda data_dir, quietly: (tmp_path / "tail", True))
     asked: list[Reach] = []
 
     def close(mode: wall.Mode, reach: Reach) -> wall.Wall:

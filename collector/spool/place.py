@@ -13,14 +13,14 @@ SERVICE_DIRECTORY = Path("/run/edge-collector")
 """`$RUNTIME_DIRECTORY` of the systemd service."""
 
 
-def journal_directory(data_dir: Path) -> tuple[Path, bool]:
+def journal_directory(data_dir: Path, *, quietly: bool = False) -> tuple[Path, bool]:
     """The journal's directory, made if need be, and whether it is a tmpfs.
 
     The first of `places` that is a tmpfs; else the data directory itself. A place that somebody else holds is
-    passed over.
+    passed over, with a line in the log unless `quietly`.
     """
     for directory in places(data_dir, os.getuid()):
-        if directory.parent.is_dir() and on_tmpfs(directory.parent) and _own(directory):
+        if directory.parent.is_dir() and on_tmpfs(directory.parent) and _own(directory, quietly):
             return directory, True
     return data_dir.resolve(), False
 
@@ -57,7 +57,8 @@ def on_tmpfs(path: Path) -> bool:
 
 def claim(directory: Path) -> None:
     """Makes the directory if need be. Raises OSError where somebody else holds it, perhaps as a trap."""
-    directory.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
     if not _is_ours(directory):
         raise FileExistsError(17, "belongs to somebody else; remove it")
 
@@ -70,12 +71,13 @@ def _is_ours(directory: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
-def _own(directory: Path) -> bool:
+def _own(directory: Path, quietly: bool) -> bool:
     """Makes the directory ours alone."""
     try:
         claim(directory)
         directory.chmod(0o700)
     except OSError as error:
-        events.JOURNAL_DEGRADED.log("tail journal: %s: %s", directory, error.strerror)
+        if not quietly:
+            events.JOURNAL_DEGRADED.log("tail journal: %s: %s", directory, error.strerror)
         return False
     return True

@@ -2,12 +2,14 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from collector.clock import Regime
 from collector.spool.journal import Journal
+from collector.spool.place import journal_directory
 from collector.spool.records import Chunk, Settle
 from collector.spool.state import State
 
@@ -117,3 +119,17 @@ def test_a_directory_that_somebody_else_has_made_is_not_written_to(tmp_path: Pat
     with pytest.raises(FileExistsError, match="belongs to somebody else; remove it"):
         begun(directory)
     assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("occupant", [Path.touch, lambda place: place.symlink_to(place.parent)])
+def test_a_place_that_is_taken_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, occupant: Callable[[Path], None]
+) -> None:
+    """The sandbox asks for the place first, and leaves it to the spool to speak."""
+    taken = tmp_path / "taken"
+    occupant(taken)
+    monkeypatch.setattr("collector.spool.place.places", lambda data_dir, uid: [taken])
+    monkeypatch.setattr("collector.spool.place.on_tmpfs", lambda path: True)
+    for quietly in (True, False):
+        assert journal_directory(tmp_path / "data", quietly=quietly) == (tmp_path / "data", False)
+    assert caplog.messages == [f"tail journal: {taken}: belongs to somebody else; remove it"]
