@@ -43,7 +43,7 @@ ALLOWED: Final = (
         "read and write what is open",
         (
             *("read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev"),
-            *("close", "lseek", "_llseek", "fcntl", "fcntl64", "dup", "dup2", "dup3", "pipe", "pipe2"),
+            *("close", "lseek", "_llseek", "dup", "dup2", "dup3", "pipe", "pipe2"),
         ),
     ),
     Group(
@@ -69,7 +69,6 @@ ALLOWED: Final = (
                 "flock",
                 "umask",
             ),
-            *("chmod", "fchmod", "fchmodat", "fchmodat2"),
             *("link", "linkat"),  # a damaged tail journal is kept under another name as well
             "fchown",  # SQLite gives a new WAL to the owner of the database
             "fchown32",
@@ -109,7 +108,7 @@ ALLOWED: Final = (
         "sockets, once there is one: see socket below; to which ports is for Landlock to say",
         (
             *("connect", "bind", "listen", "accept", "accept4", "shutdown", "getsockname", "getpeername"),
-            *("getsockopt", "setsockopt", "send", "sendto", "sendmsg", "sendmmsg"),
+            *("getsockopt", "setsockopt"),
             *("recv", "recvfrom", "recvmsg", "recvmmsg", "recvmmsg_time64"),
         ),
     ),
@@ -134,6 +133,26 @@ _CLONE_NEW: Final = 0x7E02_0000
 """All namespaces: root could have a thread of its own in a new one."""
 
 _SOCK_TYPE_MASK: Final = 0xF
+
+_OTHERS_OR_SETUID: Final = 0o7077
+
+_MSG_FASTOPEN: Final = 0x2000_0000
+
+_FCNTLS: Final = {
+    "F_DUPFD": 0,
+    "F_GETFD": 1,
+    "F_SETFD": 2,
+    "F_GETFL": 3,
+    "F_SETFL": 4,
+    "F_GETLK": 5,
+    "F_SETLK": 6,
+    "F_SETLKW": 7,
+    "F_GETLK64": 12,
+    "F_SETLK64": 13,
+    "F_SETLKW64": 14,
+    "F_DUPFD_CLOEXEC": 1030,
+}
+"""asm-generic/fcntl.h and linux/fcntl.h."""
 
 _IOCTLS: Final = {
     "TCGETS": 0x5401,
@@ -192,6 +211,23 @@ CONDITIONAL: Final = (
         ((Argument(0, _CLONE_THREAD | _CLONE_NEW, _CLONE_THREAD),),),
     ),
     Conditional("TCP, UDP and Unix sockets: nothing raw, no packets, no netlink", ("socket",), _SOCKETS),
+    Conditional(
+        "files are made private; Landlock knows no modes, so none is opened to others or made setuid",
+        ("chmod", "fchmod"),
+        ((Argument(1, _OTHERS_OR_SETUID, 0),),),
+    ),
+    Conditional("the same by another name", ("fchmodat", "fchmodat2"), ((Argument(2, _OTHERS_OR_SETUID, 0),),)),
+    Conditional(
+        "send, but never connect with it (TCP Fast Open): Landlock does not see that",
+        ("send", "sendto", "sendmmsg"),
+        ((Argument(3, _MSG_FASTOPEN, 0),),),
+    ),
+    Conditional("the same, whose flags stand elsewhere", ("sendmsg",), ((Argument(2, _MSG_FASTOPEN, 0),),)),
+    Conditional(
+        "descriptors and locks; F_SETOWN, which has the kernel send signals to anybody, is not among them",
+        ("fcntl", "fcntl64"),
+        tuple((Argument(1, WHOLE, command),) for command in _FCNTLS.values()),
+    ),
     Conditional("the event loop's own pair", ("socketpair",), ((Argument(0, WHOLE, socket.AF_UNIX),),)),
     Conditional(
         "threads have names, and memory may", ("prctl",), ((Argument(0, WHOLE, 15),), (Argument(0, WHOLE, 0x53564D41),))

@@ -123,6 +123,11 @@ class Attacks:
         """send a signal to another process"""
         os.kill(self._scene.process, 0)
 
+    def signal_by_kernel(self) -> None:
+        """have the kernel send a signal to another process (F_SETOWN)"""
+        with socket.socket(socket.AF_UNIX) as own:
+            fcntl.fcntl(own, fcntl.F_SETOWN, self._scene.process)
+
     def pidfd(self) -> None:
         """take hold of another process (pidfd_open)"""
         call("pidfd_open", self._scene.process, 0)
@@ -211,6 +216,11 @@ class Attacks:
         """connect to a TCP port that is not configured"""
         socket.create_connection(("127.0.0.1", self._scene.port), timeout=5).close()
 
+    def connect_with_data(self) -> None:
+        """connect to it by sending (TCP Fast Open)"""
+        with socket.socket() as connection:
+            connection.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", self._scene.port))
+
     def listen(self) -> None:
         """listen on a TCP port that is not configured"""
         with socket.socket() as listener:
@@ -244,6 +254,10 @@ class Attacks:
     def remove(self) -> None:
         """remove a file elsewhere"""
         (self._outside / "victim").unlink()
+
+    def mode(self) -> None:
+        """let others at a file elsewhere (chmod)"""
+        (self._outside / "program").chmod(0o755)
 
     def carry_out(self) -> None:
         """move a file of its own elsewhere"""
