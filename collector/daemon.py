@@ -37,11 +37,13 @@ async def run(loaded: Loaded, wall: Wall) -> int:
     daemon = Daemon(loaded, wall)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, daemon.stop.set)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which is what nohup(1) asks for
+        loop.add_signal_handler(number, daemon.end)
+    # Ignored is what nohup(1) asks for; a service manager may have inherited that, and means it when it sends one.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN or daemon.lifecycle.managed:
         # A terminal that is closed sends it too, and then nobody starts us again.
         of_terminal = sys.stderr is not None and sys.stderr.isatty()
-        loop.add_signal_handler(signal.SIGHUP, (daemon.stop if of_terminal else daemon.hangup).set)
+        loop.add_signal_handler(signal.SIGHUP, daemon.end if of_terminal else daemon.hangup.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `run` has held back those that came before
     beside = [asyncio.create_task(task) for task in (daemon.serve_status(), daemon.lifecycle.run(), daemon.reload())]
     try:
         return await daemon.work()
@@ -67,11 +69,18 @@ class Daemon:
         self._stopped = 0
         """Exit code once told to stop."""
 
+    def end(self) -> None:
+        """For good, also where a reload was about to have us started again."""
+        self._stopped = 0
+        self.stop.set()
+
     async def reload(self) -> None:
         """Whenever told to, looks at the configuration: a right one ends the process, for the sandbox only narrows."""
         while True:
             await self.hangup.wait()
             self.hangup.clear()
+            if self.stop.is_set():  # whoever is ending reads no configuration any more
+                return
             self.lifecycle.reloading()
             try:
                 await asyncio.to_thread(load_checked, self._loaded.path)
@@ -83,6 +92,8 @@ class Daemon:
                 events.INTERNAL_ERROR.log("not reloaded: internal error; restart instead, and report it", exc_info=True)
                 self.lifecycle.reloaded("not reloaded, for an internal error")
                 continue
+            if self.stop.is_set():
+                return
             events.DAEMON_RELOADING.log("reloading: to be started again with the new configuration")
             self.lifecycle.reloaded()
             self._stopped = RELOAD

@@ -35,8 +35,14 @@ class Lifecycle:
         self._pace = min(SPEAK, notifier.watchdog / 3) if notifier.watchdog else SPEAK
         self._next = self._since
         self._note = ""
+        self._back = True
+        """Whether the service manager knows that no reload is under way."""
         self._readings: int | None = None
         self._readings_at = self._since
+
+    @property
+    def managed(self) -> bool:
+        return self._notifier.listening
 
     async def run(self) -> None:
         """Until cancelled; returns at once where nobody listens."""
@@ -49,6 +55,8 @@ class Lifecycle:
         now = self._clock.monotonic()
         if self._stage == "starting" and self._pipeline().started and self._notifier.tell(READY=1):
             self._enter("working")
+        if not self._back:
+            self._back = self._notifier.tell(READY=1)
         if now >= self._next:
             self._next = now + self._pace
             self._speak(now)
@@ -61,11 +69,12 @@ class Lifecycle:
         """The reload is over as far as the service manager is concerned; `note` is shown until the end."""
         self._note = note
         if self._stage == "working":
-            self._notifier.tell(READY=1)
+            self._back = self._notifier.tell(READY=1)
         self._speak(self._clock.monotonic())
 
     def ending(self) -> None:
         if self._stage != "ending":
+            self._back = True
             self._enter("ending")
             self._notifier.tell(STOPPING=1)
             self._speak(self._since)

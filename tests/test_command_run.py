@@ -62,3 +62,26 @@ def test_sighup_without_a_service_manager(tmp_path: Path, ignored: bool) -> None
         process.wait()
         os.close(terminal)
         os.close(stderr)
+
+
+def test_a_sighup_while_it_starts_reloads_once_it_can(tmp_path: Path) -> None:
+    configuration = tmp_path / "collector.toml"
+    configuration.write_text(f'status.listen = "unix:{tmp_path}/s"\nsources.host = {{ type = "host" }}\n')
+    command = [sys.executable, "-c", _SIGNALLED_EARLY, "run", "-c", str(configuration)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 75, done.stderr
+    assert done.stderr.count("daemon.reloading") == 1, done.stderr
+
+
+_SIGNALLED_EARLY = """
+import os, signal, sys
+import collector.confine
+real = collector.confine.confine
+def signalled(loaded):
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGHUP)
+    return real(loaded)
+collector.confine.confine = signalled
+from collector.cli import main
+sys.exit(main())
+"""

@@ -145,6 +145,23 @@ def test_a_refused_reload_is_announced_and_taken_back(lifecycle: Lifecycle, ears
     assert str(heard["STATUS"]).endswith("the configuration on disk is wrong and not in force")
 
 
+def test_the_end_of_a_reload_is_said_again_to_a_manager_that_could_not_hear(
+    lifecycle: Lifecycle, ears: Ears, stage: Stage
+) -> None:
+    """Else it takes the reload as going on until it times out."""
+    stage.started = True
+    lifecycle.look()
+    lifecycle.reloading()
+    ears.take()
+    ears.deaf = True
+    lifecycle.reloaded()
+    ears.deaf = False
+    lifecycle.look()
+    assert ears.take()["READY"] == 1
+    lifecycle.look()
+    assert "READY" not in ears.take()
+
+
 def test_the_status_is_what_a_person_wants_to_see(
     lifecycle: Lifecycle, ears: Ears, stage: Stage, clock: HandClock
 ) -> None:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import faulthandler
 import os
+import signal
 from pathlib import Path
 
 from collector.check import load_checked
@@ -20,7 +21,13 @@ def add_to(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         type=Path,
         help="record what comes over lines and from brokers into DIR, for sources of type replay",
     )
-    configuration.command(parser, load_checked, run)
+    configuration.command(parser, _load, run)
+
+
+def _load(path: Path) -> Loaded:
+    # A SIGHUP from here on may be about a newer configuration than this, so it waits until it can be looked at.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    return load_checked(path)
 
 
 def run(loaded: Loaded, arguments: argparse.Namespace) -> int:
