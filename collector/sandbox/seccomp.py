@@ -56,10 +56,13 @@ class Filters:
         self._strict = lib.SyscallFilter(lib.LOG if mode == "log" else refusal(lib))
         answer(lib, self._quiet)
         permit(lib, self._strict)
-        for each in (self._quiet, self._strict):
-            each.set_attr(lib.Attr.CTL_TSYNC, 1)
-            each.set_attr(lib.Attr.CTL_OPTIMIZE, _BINARY_TREE)
-        self._strict.set_attr(lib.Attr.CTL_LOG, 1)
+        try:
+            for each in (self._quiet, self._strict):
+                each.set_attr(lib.Attr.CTL_TSYNC, 1)
+                each.set_attr(lib.Attr.CTL_OPTIMIZE, _BINARY_TREE)
+            self._strict.set_attr(lib.Attr.CTL_LOG, 1)
+        except OSError as error:  # libseccomp asks the kernel at once whether it can
+            raise _refused(error) from error
         self.allowed = sum(lib.resolve_syscall(_NATIVE, name) >= 0 for name in names())
         """System calls of this machine that may be made, with any arguments or with some."""
 
@@ -69,8 +72,14 @@ class Filters:
             self._quiet.load()  # first: the other lets nobody load one
             self._strict.load()
         except OSError as error:
-            lacking = f"the kernel takes no seccomp filter ({error.strerror})"
-            raise Unavailable(lacking, "run one with CONFIG_SECCOMP_FILTER") from error
+            raise _refused(error) from error
+
+
+def _refused(error: OSError) -> Unavailable:
+    return Unavailable(
+        f"the kernel takes no seccomp filter ({error.strerror})",
+        "run one with CONFIG_SECCOMP_FILTER, or let the container allow the seccomp system call",
+    )
 
 
 def refusal(lib: types.ModuleType) -> int:

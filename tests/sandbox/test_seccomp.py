@@ -4,6 +4,8 @@ import errno
 import mmap
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from typing import Any
 
@@ -151,3 +153,22 @@ def test_without_a_library_one_line_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr(seccomp.importlib, "import_module", missing)
     with pytest.raises(Unavailable, match="no libseccomp; apt install python3-seccomp"):
         seccomp.Filters("enforce")
+
+
+@pytest.mark.parametrize("code", ["ENOSYS", "EPERM"])
+def test_a_kernel_or_container_without_seccomp_is_told_in_one_line(code: str) -> None:
+    program = f"""
+import errno
+from collector.sandbox import seccomp, wall
+from collector.sandbox.reach import Reach
+lib = seccomp.library()
+outer = lib.SyscallFilter(lib.ALLOW)
+outer.add_rule(lib.ERRNO(errno.{code}), "seccomp")
+outer.add_rule(lib.ERRNO(errno.EINVAL), "prctl", lib.Arg(0, lib.EQ, 22))
+outer.load()
+print(*wall.close("log", Reach()).missing, sep="\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    (line,) = done.stdout.splitlines() or [done.stderr]
+    assert line.startswith("the kernel takes no seccomp filter (")
+    assert "CONFIG_SECCOMP_FILTER" in line
