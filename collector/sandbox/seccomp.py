@@ -52,11 +52,11 @@ class Filters:
             lacking = f"no list of system calls for {platform.machine()}"
             raise Unavailable(lacking, f"there is one for {', '.join(MACHINES)}")
         lib = library()
-        self._quiet = lib.SyscallFilter(lib.ALLOW)
-        self._strict = lib.SyscallFilter(lib.LOG if mode == "log" else refusal(lib))
-        answer(lib, self._quiet)
-        permit(lib, self._strict)
         try:
+            self._quiet = lib.SyscallFilter(lib.ALLOW)
+            self._strict = lib.SyscallFilter(lib.LOG if mode == "log" else refusal(lib))
+            answer(lib, self._quiet)
+            permit(lib, self._strict)
             for each in (self._quiet, self._strict):
                 each.set_attr(lib.Attr.CTL_TSYNC, 1)
                 each.set_attr(lib.Attr.CTL_OPTIMIZE, _BINARY_TREE)
