@@ -17,10 +17,14 @@ class Mount(NamedTuple):
 
 
 def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount:
-    """The innermost mount above `path`, which need not exist; of several on one point the last."""
+    """The innermost above `path`, which need not exist; of several on one point the last; of no kind without /proc."""
     path = path.resolve()
     found = Mount(Path("/"), "", frozenset())
-    for line in mounts.read_text().splitlines():
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
         point, kind, options = line.split(" ")[1:4]
         # The kernel writes blanks and the like as octal escapes.
         at = Path(point.encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape"))

@@ -47,6 +47,7 @@ def mounts(tmp_path: Path) -> Path:
 def test_the_innermost_mount_and_the_last_one_count(tmp_path: Path, mounts: Path) -> None:
     assert mount_of(tmp_path / "plain", mounts).kind == "ext4"
     assert mount_of(tmp_path / "memory" / "not" / "there", mounts).in_memory
+    assert mount_of(tmp_path, tmp_path / "no-proc").kind == ""
     assert mount_of(tmp_path / "a blank\u00e9", mounts).kind == "vfat"
     assert mount_of(tmp_path / "twice", mounts).kind == "tmpfs"
 
