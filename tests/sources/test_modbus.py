@@ -75,6 +75,7 @@ async def test_devices_of_one_bus_are_read_in_turn() -> None:
     assert set(intake.troubles) == {("d1", None), ("d2", None)}
 
 
+@pytest.mark.fault(43)
 async def test_a_dead_slave_costs_the_others_little_and_is_told_by_name() -> None:
     intake = RecordingIntake()
     living = [device(address, interval=0.05) for address in (1, 3, 4)]
@@ -91,6 +92,7 @@ async def test_a_dead_slave_costs_the_others_little_and_is_told_by_name() -> Non
     assert all(after[name] - before[name] >= 4 for name in ("d1", "d3", "d4"))
 
 
+@pytest.mark.fault(43)
 async def test_a_late_reply_is_never_one_to_a_newer_request() -> None:
     """Both requests have replies of the same length; the first comes after its time-out."""
     intake, cable, asked = RecordingIntake(), Cable(), []
@@ -121,6 +123,7 @@ async def test_a_late_reply_is_never_one_to_a_newer_request() -> None:
     assert intake.refusals == {"timeout": 1}
 
 
+@pytest.mark.fault(43)
 async def test_a_spoiled_reply_and_one_of_another_device_are_asked_for_again() -> None:
     intake, cable, asked = RecordingIntake(), Cable(), []
     good = adu.rtu(1, b"\x04\x04" + struct.pack(">f", 7.0))
@@ -143,6 +146,7 @@ async def test_a_spoiled_reply_and_one_of_another_device_are_asked_for_again() -
     assert intake.refusals == {"checksum": 1, "timeout": 1}
 
 
+@pytest.mark.fault(43)
 async def test_registers_that_a_device_lacks_are_left_out() -> None:
     intake = RecordingIntake()
     have = floats([1.0, 2.0]) | floats([3.0], 10)
@@ -176,6 +180,7 @@ async def test_rtu_over_tcp() -> None:
     assert intake.taken[0].fields == {"r0": 230.5}
 
 
+@pytest.mark.fault(43)
 async def test_over_tcp_the_transaction_tells_a_late_reply() -> None:
     intake, answers = RecordingIntake(), []
 
