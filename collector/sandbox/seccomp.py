@@ -21,6 +21,8 @@ MACHINES = ("x86_64", "aarch64", "armv6l", "armv7l", "armv8l")
 _BINARY_TREE = 2
 _NATIVE = 0
 _UNKNOWN = -1
+_ERRORS = (OSError, RuntimeError)
+"""Of pyseccomp and of libseccomp's own binding."""
 
 
 def library() -> types.ModuleType:
@@ -61,7 +63,7 @@ class Filters:
                 each.set_attr(lib.Attr.CTL_TSYNC, 1)
                 each.set_attr(lib.Attr.CTL_OPTIMIZE, _BINARY_TREE)
             self._strict.set_attr(lib.Attr.CTL_LOG, 1)
-        except OSError as error:  # libseccomp asks the kernel at once whether it can
+        except _ERRORS as error:  # libseccomp asks the kernel at once whether it can
             raise _refused(error) from error
         self.allowed = sum(lib.resolve_syscall(_NATIVE, name) >= 0 for name in names())
         """System calls of this machine that may be made, with any arguments or with some."""
@@ -71,13 +73,13 @@ class Filters:
         try:
             self._quiet.load()  # first: the other lets nobody load one
             self._strict.load()
-        except OSError as error:
+        except _ERRORS as error:
             raise _refused(error) from error
 
 
-def _refused(error: OSError) -> Unavailable:
+def _refused(error: OSError | RuntimeError) -> Unavailable:
     return Unavailable(
-        f"the kernel takes no seccomp filter ({error.strerror})",
+        f"the kernel takes no seccomp filter ({getattr(error, 'strerror', None) or error})",
         "run one with CONFIG_SECCOMP_FILTER, or let the container allow the seccomp system call",
     )
 

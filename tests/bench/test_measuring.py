@@ -36,7 +36,7 @@ def test_what_was_sent_and_came_is_timed(broker: Mosquitto) -> None:
         assert counter.subscribed.wait(PATIENCE)
         sent = generator.pace(packets(FIRST, 20), 1000)
         assert arrived(counter, 20)
-        assert sent[-1] - sent[0] >= 0.017
+        assert sent[-1] - sent[0] >= 0.01
         arrivals = counter.arrivals
     assert all(there >= here for here, there in zip(sent, arrivals.when, strict=False))
     took = percentiles([*sent, 0.0], arrivals)
