@@ -69,7 +69,8 @@ class Surroundings:
             """
         )
         self.daemon = Program(directory, "run", "-c", str(self.configuration))
-        self.daemon.command = [sys.executable, "-m", "tests.sandbox.deadly"]
+        # Tests that run below nohup have SIGHUP ignored, and so would the daemon.
+        self.daemon.command = ["env", "--default-signal=HUP", sys.executable, "-m", "tests.sandbox.deadly"]
 
     def certified(self, name: str) -> Mosquitto:
         """The cloud with a certificate of a new authority, which takes the old one's place at once."""
