@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SIDE_BY_SIDE := -n 3 --dist loadfile
 WHICH := import sys; print(sys.base_prefix, sys.version)
 
-.PHONY: demo test check quick bench bench-lines bench-spool faults fault-table fault-tools test-trixie test-container package test-package lock clean help setup system
+.PHONY: demo test check quick bench bench-lines bench-spool faults fault-table fault-tools test-trixie test-container package test-package test-arm64 lock clean help setup system
 
 demo: setup ## Sensors, a broker, the collector and a receiver on this machine (ARGS="--seconds 20")
 	@$(BIN)/edge-collector demo $(ARGS)
@@ -54,6 +54,9 @@ package: ## The Debian package, built twice in a clean root of Debian 13 and com
 
 test-package: ## The package installed, upgraded under load and purged on a Debian 13 that systemd-nspawn boots (as root)
 	@tests/package/run.sh $(ARGS) || [ $$? = 77 ]
+
+test-arm64: setup ## The package on an emulated arm64: what it costs, and power cuts (20 minutes, its system 30 once; as root)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/package/arm64.sh $(ARGS) || [ $$? = 77 ]
 
 lock: setup ## Renew requirements.lock: the newest of everything, for every supported Python
 	@$(PYTHON) -m venv $(VENV)/lock
