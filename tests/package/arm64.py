@@ -71,9 +71,8 @@ async def main(folder: Path, cuts: int = 5) -> int:
 async def measure(machine: Machine, source: Source, cloud: Cloud) -> None:
     with cloud.up():
         await boot(machine, source)
-        await until(lambda: "TOLD" in machine.console(), "systemd's times", BOOT)
-        times = dict(re.findall(r"(\w+)TimestampMonotonic=(\d+)", machine.console()))
-        started, active = int(times["ExecMainStart"]) / 1e6, int(times["ActiveEnter"]) / 1e6
+        await until(lambda: len(times(machine)) == 2, "systemd's times on the console", BOOT)
+        started, active = times(machine)["ExecMainStart"], times(machine)["ActiveEnter"]
         print(f"active {active:.1f} s after the kernel began, {active - started:.1f} s after its own start")
         print(machine.get("/readyz?verbose").strip(), flush=True)
         source.rate = 10
@@ -86,6 +85,12 @@ async def measure(machine: Machine, source: Source, cloud: Cloud) -> None:
         rss = machine.figure("process_resident_memory_bytes") / 1e6
     share = f"{spent / seconds:.1%} of an emulated core"
     print(f"{number / seconds:.1f} readings/s: {share}, {rss:.1f} MB resident", flush=True)
+
+
+def times(machine: Machine) -> dict[str, float]:
+    """Of the service, in seconds after the kernel began."""
+    found = re.findall(r"(ExecMainStart|ActiveEnter)TimestampMonotonic=(\d+)\s", machine.console())
+    return {name: int(microseconds) / 1e6 for name, microseconds in found}
 
 
 async def cut_power(machine: Machine, source: Source, cloud: Cloud) -> str:

@@ -49,10 +49,8 @@ After=edge-collector.service
 
 [Service]
 Type=oneshot
-StandardOutput=tty
-TTYPath=/dev/ttyAMA0
+StandardOutput=append:/dev/ttyAMA0
 ExecStart=systemctl show edge-collector --property=ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic
-ExecStart=echo TOLD
 
 [Install]
 WantedBy=multi-user.target

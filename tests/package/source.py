@@ -50,7 +50,7 @@ class Source:
                 if publishing is None and (first == 0x82 or (first == 0x10 and self._next > 0)):
                     publishing = asyncio.create_task(self._publish(writer))
                     self.connected = True
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self.connected = False
