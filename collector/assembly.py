@@ -71,6 +71,10 @@ def _intake(
 ) -> SourceIntake:
     source: Source
     profile: Profile | None = None
+
+    def described(profile: Profile, interval: float = 0.0) -> SourceDevices:
+        return SourceDevices(devices, name, profile.id, profile.name, interval, profile.units_of)
+
     match section:
         case model.MqttSource():
             from collector.sources.mqtt import MqttSource
@@ -82,16 +86,20 @@ def _intake(
                 section.qos,
                 section.window,
             )
-            device = _topic_device(name, section)
+            device, seen = _topic_device(name, section), described(profile)
             backoff = section.backoff
         case model.SerialSource():
             profile = _profile(section, loaded)
-            source = _serial_source(section, profile)
+            source, seen = _serial_source(section, profile), described(profile)
             device = _fixed_device(section.device or name, identity=section.device_field is not None)
             backoff = section.backoff
         case model.ModbusSource():
             profiles = [_load_profile(one.profile, loaded) for one in section.devices]
             source = _modbus_source(name, section, profiles)
+            slaves = zip(section.devices, profiles, strict=True)
+            seen = BusDevices(
+                devices, name, {_slave_name(name, one): described(kind, one.interval) for one, kind in slaves}
+            )
             device = _fixed_device(name, identity=True)
             backoff = section.backoff
         case model.ReplaySource():
@@ -100,6 +108,7 @@ def _intake(
             profile = _profile(section, loaded)
             messages = capture.read_head(section.path).messages
             source = ReplaySource(section.path, None if messages else profile.framer, section.speed)
+            seen = described(profile)
             device = (
                 _topic_device(name, section)
                 if messages
@@ -109,19 +118,10 @@ def _intake(
         case model.HostSource():
             from collector.sources import host
 
-            source, interval = host.HostSource(section.interval), section.interval
+            source = host.HostSource(section.interval)
+            seen = SourceDevices(devices, name, "", "host", section.interval, lambda one: host.units(one.fields))
             device = _fixed_device(section.device or name, identity=False)
             backoff = model.BackoffRange()
-    if isinstance(section, model.ModbusSource):
-        parts = {
-            _slave_name(name, one): SourceDevices(devices, name, kind.id, kind.name, one.interval, kind.units_of)
-            for one, kind in zip(section.devices, profiles, strict=True)
-        }
-        seen: SourceDevices = BusDevices(devices, name, parts)
-    elif profile is None:
-        seen = SourceDevices(devices, name, "", "host", interval, lambda reading: host.units(reading.fields))
-    else:
-        seen = SourceDevices(devices, name, profile.id, profile.name, 0.0, profile.units_of)
     recorder = _recorder(name, section, loaded.record, clock)
     return SourceIntake(name, source, profile, device, spool, clock, _backoff(backoff, clock), seen, recorder)
 
